@@ -1,0 +1,1 @@
+"""What every service stands on: the clock, the journal, sessions, the ports to the outside."""

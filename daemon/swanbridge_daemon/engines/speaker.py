@@ -1,0 +1,165 @@
+"""The speaker and its captures, as services see them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from swanbridge_media.messages import (
+    CHANNELS,
+    MIX_RATE,
+    CaptureStopped,
+    Described,
+    DescribeCapture,
+    FindClip,
+    FlushCapture,
+    Found,
+    ListSpeakers,
+    OpenSpeaker,
+    SpeakerOpened,
+    Speakers,
+    StartCapture,
+    StopCapture,
+)
+
+from ..core.ports import CaptureFacts, DeviceFacts, Files, PortError, SegmentFacts, Sources
+from .channel import Channel, EngineGone
+from .fleet import Fleet
+from .library import Library
+
+log = logging.getLogger(__name__)
+
+
+class EngineSpeaker:
+    """Implements `core.ports.Speaker`. `device` is "virtual", "default" or a device's name.
+
+    With `fall_back` a device that can't be opened is replaced by the virtual one, and the log says so.
+    A capture does not outlive its audio engine: it ends with what was written.
+    """
+
+    sample_rate = MIX_RATE
+    channels = CHANNELS
+
+    def __init__(
+        self, fleet: Fleet, library: Library, sources: Sources, *, device: str, latency: float, fall_back: bool
+    ) -> None:
+        self._fleet = fleet
+        self._library = library
+        self._sources = sources
+        self._device = device
+        self._latency = latency
+        self._fall_back = fall_back
+        self.opened: SpeakerOpened | None = None
+        self.problem = ""
+
+    @property
+    def wanted(self) -> str:
+        """The device that is to be open."""
+        return self._device
+
+    def describe_opened(self) -> dict[str, object]:
+        """Say which device is open, and what was wrong with the wanted one."""
+        opened = self.opened
+        return {
+            "device": "virtual" if opened is None else opened.device,
+            "name": "virtual speaker" if opened is None else opened.name,
+            "problem": self.problem,
+        }
+
+    async def _channel(self) -> Channel:
+        self._fleet.start()
+        return await self._fleet.audio.channel()
+
+    async def engine_up(self, channel: Channel) -> None:
+        """Open the chosen speaker at a new audio engine."""
+        try:
+            await self._open(channel, self._device)
+        except PortError as error:
+            self.problem = error.message
+            log.log(
+                logging.WARNING if self._fall_back else logging.ERROR,
+                "the speaker %r can't be opened, the virtual one stands in: %s",
+                self._device,
+                error.message,
+            )
+
+    async def _open(self, channel: Channel, device: str) -> None:
+        opened: SpeakerOpened = await channel.request(lambda rid: OpenSpeaker(rid, device, self._latency))
+        self.opened, self.problem = opened, ""
+        log.info("speaker: %s (%s)", opened.name, opened.device)
+
+    # --- the Speaker port ---------------------------------------------------------------------------------
+
+    async def start_capture(self, capture: int, owner: int | None, descriptor: int) -> None:
+        """Write the mix, or one owner's share, as WAV."""
+        channel = await self._channel()
+        await channel.request(
+            lambda rid: StartCapture(rid, capture, -1 if owner is None else owner), descriptor
+        )
+
+    async def stop_capture(self, capture: int) -> CaptureFacts:
+        """Complete the file."""
+        channel = await self._channel()
+        stopped: CaptureStopped = await channel.request(lambda rid: StopCapture(rid, capture))
+        return CaptureFacts(stopped.frames, stopped.dropouts)
+
+    def drop_capture(self, capture: int) -> None:
+        """End a capture that nobody asks for any more."""
+        child = self._fleet.audio.child
+        if child is not None and self._fleet.audio.is_up:
+            child.channel.request(lambda rid: StopCapture(rid, capture)).add_done_callback(_ignored)
+
+    async def flush_capture(self, capture: int) -> CaptureFacts:
+        """Make the file readable as it is."""
+        channel = await self._channel()
+        stopped: CaptureStopped = await channel.request(lambda rid: FlushCapture(rid, capture))
+        return CaptureFacts(stopped.frames, stopped.dropouts)
+
+    async def describe(self, descriptor: int) -> tuple[float, list[SegmentFacts], list[tuple[float, float]]]:
+        """Have a decoder look at a WAV."""
+        self._fleet.start()
+        channel = await self._fleet.decoders[-1].channel()
+        answer: Described = await channel.request(DescribeCapture, descriptor)
+        segments = [
+            SegmentFacts(one.start, one.end, one.sound, one.rms, one.peak, one.frequency)
+            for one in answer.segments
+        ]
+        return answer.duration, segments, answer.dropouts
+
+    async def find(
+        self, descriptor: int, source: str, files: Files, start: float, end: float | None
+    ) -> list[tuple[float, float]]:
+        """Have a decoder look for a clip in a WAV."""
+        self._fleet.start()
+        opened = await self._sources.open(source, files)
+        try:
+            medium = await self._library.open(opened)
+            try:
+                channel = await self._fleet.decoders[medium.decoder].channel()
+                answer: Found = await channel.request(
+                    lambda rid: FindClip(rid, medium.number, start, -1.0 if end is None else end), descriptor
+                )
+            finally:
+                self._library.close(medium)
+        finally:
+            opened.close()
+        return answer.matches
+
+    async def devices(self) -> list[DeviceFacts]:
+        """Return the speakers; what PortAudio lacks is in `problem`."""
+        channel = await self._channel()
+        answer: Speakers = await channel.request(ListSpeakers)
+        if answer.problem:
+            self.problem = answer.problem
+        chosen = self.opened.device if self.opened is not None else "virtual"
+        return [DeviceFacts(one.device, one.name, one.virtual, one.device == chosen) for one in answer.speakers]
+
+    async def select(self, device_id: str) -> None:
+        """Use another speaker; what plays goes on there."""
+        await self._open(await self._channel(), device_id)
+        self._device = device_id
+
+
+def _ignored(answer: asyncio.Future[object]) -> None:
+    if not answer.cancelled() and isinstance(answer.exception(), EngineGone):
+        log.debug("a capture ended with its engine")

@@ -1,0 +1,1 @@
+"""One state machine per swan object or family; they decide, ports do."""

@@ -1,0 +1,1 @@
+"""Hardware and bytes; runs only in child processes, as `python -m swanbridge_media KIND`."""
