@@ -37,7 +37,8 @@ ENV PATH=/opt/swanbridge/bin:$PATH \
     SWANBRIDGE_HOST=0.0.0.0 \
     SWANBRIDGE_PORT=7667 \
     SWANBRIDGE_DEVICES=virtual \
-    SWANBRIDGE_STATE_DIR=/var/lib/swanbridge
+    SWANBRIDGE_STATE_DIR=/var/lib/swanbridge \
+    SWANBRIDGE_ALBUM_DIR=/var/lib/swanbridge/album
 USER 10001:10001
 WORKDIR /var/lib/swanbridge
 VOLUME /var/lib/swanbridge

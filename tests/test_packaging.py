@@ -86,7 +86,7 @@ def serve_help() -> str:
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.parent.name)
 def test_a_unit_starts_the_daemon_with_options_that_it_has(unit: Path, serve_help: str) -> None:
-    start = re.search(r"^ExecStart=\S+/swanbridged serve(.*)$", unit.read_text(), re.M)
+    start = re.search(r"^ExecStart=\S+/swanbridged serve(.*)$", unit.read_text().replace("\\\n", ""), re.M)
 
     assert start is not None
     for option in re.findall(r"--[a-z-]+", start[1]):

@@ -154,7 +154,7 @@ class Daemon:
             raise SettingError(
                 f"{what}--host {settings.host} --port {settings.port}: {error.strerror or error}"
             ) from error
-        host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104
+        host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
         host = f"[{host}]" if ":" in host else host
         base = f"http://{host}:{self._server.port}"
         self._files.base_url = base
@@ -181,7 +181,8 @@ class Daemon:
         for path in self._written:
             _remove_own(path)
         if self.settings.unix:
-            Path(self.settings.unix).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                os.unlink(self.settings.unix)
 
     def _write_ready_files(self, base: str) -> None:
         content = json.dumps(
@@ -294,7 +295,9 @@ def _master_token(settings: Settings) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(f"--token-file {path}: {error}") from error
     if len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token:
-        raise SettingError(f"--token-file {path}: a token is at least 16 printable ASCII characters without blanks")
+        raise SettingError(
+            f"--token-file {path}: a token is at least 16 printable ASCII characters without blanks"
+        )
     return token
 
 
@@ -325,4 +328,3 @@ def notify(state: str) -> None:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.connect("\0" + address[1:] if address.startswith("@") else address)
         sock.send(state.encode())
-

@@ -41,7 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="swanbridged", description="Owns the camera, the microphone and the speaker, and serves swan.* on them."
+        prog="swanbridged",
+        description="Owns the camera, the microphone and the speaker, and serves swan.* on them.",
     )
     parser.add_argument("--version", action="version", version=f"swanbridged {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

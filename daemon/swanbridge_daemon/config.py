@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 
-
 class SettingError(Exception):
     """A setting is wrong; the message names it and says what would be right."""
 
 
 def _setting(default: Any, help_: str, **more: Any) -> Any:
-    return field(
-        default_factory=(lambda: list(default)) if isinstance(default, list) else (lambda: default),
-        metadata={"help": help_, **more},
-    )
+    return field(default=default, metadata={"help": help_, **more})
+
+
+def _several(help_: str, **more: Any) -> Any:
+    return field(default_factory=list, metadata={"help": help_, **more})
 
 
 def _state_home() -> str:
@@ -41,7 +41,7 @@ def runtime_directory() -> Path:
     if user:
         return Path(user) / "swanbridge"
     standard = Path(f"/run/user/{os.getuid()}")
-    return standard / "swanbridge" if standard.is_dir() else Path(f"/tmp/swanbridge-{os.getuid()}")  # noqa: S108
+    return standard / "swanbridge" if standard.is_dir() else Path(f"/tmp/swanbridge-{os.getuid()}")
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,13 @@ class Settings:
     clock: str = _setting("real", "which clock to run on", choices=("real", "virtual"))
     state_dir: str = _setting("", "where files are kept (default: the user's state directory)", metavar="DIR")
     album_dir: str = _setting("", "the photo album (default: the user's Pictures)", metavar="DIR")
-    package_dir: list[str] = _setting([], "programs' packageRoot must lie in one of these", metavar="DIR")
+    package_dir: list[str] = _several("programs' packageRoot must lie in one of these", metavar="DIR")
     app_dir: str = _setting("", "web pages to serve beside the console", metavar="DIR")
-    token_file: str = _setting("", "file with the start-up token; made if absent", metavar="FILE", secret=True)
-    allow_host: list[str] = _setting([], "host name that requests may be sent to", metavar="HOST")
-    allow_origin: list[str] = _setting([], "web origin that may call", metavar="ORIGIN")
+    token_file: str = _setting(
+        "", "file with the start-up token; made if absent", metavar="FILE", secret=True
+    )
+    allow_host: list[str] = _several("host name that requests may be sent to", metavar="HOST")
+    allow_origin: list[str] = _several("web origin that may call", metavar="ORIGIN")
     persona: str = _setting("seed", "which phone's habits to follow", choices=("seed",))
     private_network: str = _setting(
         "allow", "whether programs may fetch from private addresses", choices=("allow", "deny")
@@ -70,10 +72,10 @@ class Settings:
         0.06, "seconds of latency to ask of the speaker", metavar="SECONDS", least=0.005, most=2.0
     )
     decoders: int = _setting(2, "decoder processes", metavar="N", least=1, most=64)
-    temp_quota: int = _setting(2 << 30, "bytes of temporary files a session may have", metavar="BYTES", least=0)
-    calls_per_second: float = _setting(
-        100_000.0, "calls a socket may make a second", metavar="N", least=1.0
+    temp_quota: int = _setting(
+        2 << 30, "bytes of temporary files a session may have", metavar="BYTES", least=0
     )
+    calls_per_second: float = _setting(100_000.0, "calls a socket may make a second", metavar="N", least=1.0)
     log_format: str = _setting("text", "how to log", choices=("text", "json"))
     log_level: str = _setting("info", "what to log", choices=("debug", "info", "warning", "error"))
 
@@ -88,7 +90,9 @@ class Loaded:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Give a parser one option for each setting, and `--config`."""
-    parser.add_argument("--config", metavar="FILE", help="TOML file with settings; keys as the options, with _")
+    parser.add_argument(
+        "--config", metavar="FILE", help="TOML file with settings; keys as the options, with _"
+    )
     for setting in dataclasses.fields(Settings):
         meta = setting.metadata
         many = "list" in str(setting.type)

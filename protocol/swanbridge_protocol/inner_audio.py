@@ -29,7 +29,9 @@ class SetParams(ContextParams):
     """Any of the writable properties; what is absent stays as it is."""
 
     src: str | None = Field(
-        None, max_length=4 * 1024 * 1024, description="A path of the session or package, http(s):// or data: URL."
+        None,
+        max_length=4 * 1024 * 1024,
+        description="A path of the session or package, http(s):// or data: URL.",
     )
     start_time: Annotated[Seconds, Field(ge=0)] | None = Field(None, description="Where playing begins.")
     autoplay: Boolean | None = Field(None, description="Play as soon as the source can be played.")

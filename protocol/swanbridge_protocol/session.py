@@ -13,7 +13,9 @@ class Resume(ControlModel):
     """Take up a session again after its socket was lost."""
 
     session_id: str = Field(max_length=128)
-    epoch: str = Field(max_length=128, description="As `session.open` gave it; another one means another daemon.")
+    epoch: str = Field(
+        max_length=128, description="As `session.open` gave it; another one means another daemon."
+    )
     last_seq: Annotated[Integer, Field(ge=0, description="The last event that was received.")]
 
 

@@ -107,7 +107,6 @@ class DeviceSelectParams(ControlModel):
     device_id: str = Field(min_length=1, max_length=256)
 
 
-
 CAPTURE_START: Method[CaptureStartParams, CaptureStarted] = Method(
     "speaker.capture.start",
     CaptureStartParams,

@@ -154,6 +154,7 @@ class Bench:
 
     def turn(self, timeout: float) -> None:
         """Serve whatever is ready once."""
+        self.control.flush()
         watched: list[Peer[m.Message] | Decoder] = [self.control, *self.decoders.values()]
         sockets = [one if isinstance(one, Peer) else one.peer for one in watched]
         ready, _, _ = select.select(sockets, [], [], timeout)
@@ -259,7 +260,9 @@ def read_wav(descriptor: int) -> Floats:
 
 
 @contextlib.contextmanager
-def running(clock: str, environment: dict[str, str] | None = None) -> Iterator[Bench]:
+def running(
+    clock: str, environment: dict[str, str] | None = None, python_path: Path = DAEMON
+) -> Iterator[Bench]:
     """Start an engine as the daemon does; it must go by itself, with 0, when we hang up."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     # The shell's `exec 3<&N` puts the socket where the child expects it.
@@ -267,7 +270,7 @@ def running(clock: str, environment: dict[str, str] | None = None) -> Iterator[B
     process = subprocess.Popen(
         ["bash", "-c", command, "sh", sys.executable, "-m", "swanbridge_media", "audio", "--clock", clock],
         pass_fds=(theirs.fileno(),),
-        env={**os.environ, "PYTHONPATH": str(DAEMON), **(environment or {})},
+        env={**os.environ, "PYTHONPATH": f"{python_path}:{DAEMON}", **(environment or {})},
     )
     theirs.close()
     bench = Bench(process, ours, is_virtual=clock == "virtual")

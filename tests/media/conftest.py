@@ -77,7 +77,7 @@ def encode(path: Path, kind: str, sound: Sound, rate: int, layout: str) -> None:
             stream.bit_rate = 128_000
         stream.codec_context.open()
         frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(sound, np.float32), format="fltp", layout=layout
+            np.ascontiguousarray(sound.T.reshape(1, -1), np.float32), format="flt", layout=layout
         )
         frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
         resampler = av.AudioResampler(format=stream.codec_context.format, layout=layout, rate=rate)

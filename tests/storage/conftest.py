@@ -142,6 +142,25 @@ class Lab:
 
         return answer
 
+    @staticmethod
+    def held_after(data: bytes, length: int, gate: asyncio.Event) -> Answer:
+        """Serve bytes with Range, the answer from 0 stopping after `length` bytes until the gate opens."""
+        whole = Lab.ranged(data)
+
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
+            if request.http_range.start != 0:
+                return await whole(request)
+            response = web.StreamResponse(status=206)
+            response.headers["Content-Range"] = f"bytes 0-{len(data) - 1}/{len(data)}"
+            response.content_length = len(data)
+            await response.prepare(request)
+            await response.write(data[:length])
+            await gate.wait()
+            await response.write(data[length:])
+            return response
+
+        return answer
+
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Lab:

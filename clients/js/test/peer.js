@@ -64,6 +64,8 @@ export class Line {
     /** @type {Waiting<{opcode: number, payload: Buffer, masked: boolean}>} */
     #frames = new Waiting();
     #bytes = Buffer.alloc(0);
+    /** Answers a close frame by itself. */
+    polite = false;
 
     /** @param {import('node:stream').Duplex} stream @param {http.IncomingMessage} request */
     constructor(stream, request) {
@@ -72,6 +74,7 @@ export class Line {
         /** @type {Promise<void>} */
         this.ended = new Promise(resolve => stream.on('close', resolve));
         stream.on('error', () => {});
+        stream.on('end', () => stream.end());
         stream.on('data', chunk => this.#received(chunk));
     }
 
@@ -88,6 +91,7 @@ export class Line {
             if (bytes.length < start + 4 + length) return;
             const mask = bytes.subarray(start, start + 4);
             const payload = Buffer.from(bytes.subarray(start + 4, start + 4 + length).map((byte, index) => byte ^ mask.readUInt8(index & 3)));
+            if (this.polite && (bytes.readUInt8(0) & 15) === 8) this.close(payload.length ? payload.readUInt16BE(0) : 1000);
             this.#frames.put({opcode: bytes.readUInt8(0) & 15, payload, masked: bytes.readUInt8(1) >= 128});
             this.#bytes = bytes.subarray(start + 4 + length);
         }
@@ -107,7 +111,7 @@ export class Line {
         return JSON.parse((await this.frame()).payload.toString());
     }
 
-    /** The next request, which must be this one, answered. @param {string} method @param {object} [result] */
+    /** The next request, which must be this one, answered. @param {string} method @param {unknown} [result] */
     async expect(method, result = {}) {
         const request = await this.call();
         if (request.method !== method) throw new Error(`${request.method} came instead of ${method}`);
@@ -203,6 +207,7 @@ export class Peer {
     /** The next socket, its session.open answered. @param {object} [result] */
     async welcomeSession(result = {}) {
         const line = await this.accept();
+        line.polite = true;
         const params = await line.expect('session.open', {...OPENED, ...result});
         return {line, params};
     }

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-
 from swanbridge_media.messages import MAX_PACKET, Failed, Message
 
 from ..core.ports import PortError

@@ -22,7 +22,9 @@ log = logging.getLogger(__name__)
 
 PING_EVERY = 2.0  # seconds
 PING_PATIENCE = 5.0  # a child that says nothing for so long hangs and is killed
-CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS})
+CRASHES = frozenset(
+    {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,9 @@ class Child:
         self._hello: asyncio.Future[Hello] = self._loop.create_future()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self.pid = _spawn(kind, arguments, {FD_CONTROL: theirs.fileno(), **(descriptors or {})}, environment)
+            self.pid = _spawn(
+                kind, arguments, {FD_CONTROL: theirs.fileno(), **(descriptors or {})}, environment
+            )
         self._pidfd = os.pidfd_open(self.pid)
         self._loop.add_reader(self._pidfd, self._exited)
         self.channel = Channel(ours, incoming, self._message, lambda: None)
@@ -116,7 +120,9 @@ class Child:
         self._gone(Exit(status, own_fault=crashed or self._killed_by_us))
 
 
-def _spawn(kind: str, arguments: tuple[str, ...], descriptors: Mapping[int, int], environment: Mapping[str, str]) -> int:
+def _spawn(
+    kind: str, arguments: tuple[str, ...], descriptors: Mapping[int, int], environment: Mapping[str, str]
+) -> int:
     """Start `python -m swanbridge_media KIND` with exactly these descriptors beside stdin, stdout and stderr."""
     # Out of the way of the numbers they are to get.
     high = {number: fcntl.fcntl(given, fcntl.F_DUPFD_CLOEXEC, 64) for number, given in descriptors.items()}
@@ -128,7 +134,12 @@ def _spawn(kind: str, arguments: tuple[str, ...], descriptors: Mapping[int, int]
         ]
         command = [sys.executable, "-m", "swanbridge_media", kind, *arguments]
         return os.posix_spawn(
-            sys.executable, command, dict(environment), file_actions=actions, setsigmask=[], setsigdef=[signal.SIGPIPE]
+            sys.executable,
+            command,
+            dict(environment),
+            file_actions=actions,
+            setsigmask=[],
+            setsigdef=[signal.SIGPIPE],
         )
     finally:
         for descriptor in high.values():

@@ -9,7 +9,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from swanbridge_media.messages import Announce, ClipMade, CloseMedia, MakeClip, MediaInfo, MediaOpened, OpenMedia, Want
+from swanbridge_media.messages import (
+    Announce,
+    ClipMade,
+    CloseMedia,
+    MakeClip,
+    MediaInfo,
+    MediaOpened,
+    OpenMedia,
+    Want,
+)
 
 from ..core.ports import Growing, OpenFile, PortError
 from .channel import EngineGone

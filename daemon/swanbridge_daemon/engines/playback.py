@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from swanbridge_media.messages import (
@@ -52,7 +52,6 @@ class Playback:
         self._numbers = itertools.count(1)
         self._voices: dict[int, Voice] = {}
         self._engine_began = 0.0  # virtual seconds at which the present audio engine started
-        self._others: list[Callable[[Any], None]] = []
         library.on_dropped = lambda number: self.send(DropClip(number))
 
     # --- the Mixer port -----------------------------------------------------------------------------------
@@ -151,7 +150,7 @@ class Playback:
             try:
                 channel = await self.channel()
                 until = math.floor((when - self._engine_began) * MIX_RATE + 1e-6)
-                done: Rendered = await channel.request(lambda rid, until=until: Render(rid, until))
+                done: Rendered = await channel.request(partial(_render, until))
             except EngineGone:
                 await asyncio.sleep(0)
                 await self.pending.settled()
@@ -159,3 +158,7 @@ class Playback:
             if done.frame >= until:
                 return when
             return min(when, done.frame / MIX_RATE + self._engine_began)
+
+
+def _render(until: int, rid: int) -> Render:
+    return Render(rid, until)

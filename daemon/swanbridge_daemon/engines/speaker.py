@@ -9,8 +9,8 @@ from swanbridge_media.messages import (
     CHANNELS,
     MIX_RATE,
     CaptureStopped,
-    Described,
     DescribeCapture,
+    Described,
     FindClip,
     FlushCapture,
     Found,
@@ -41,7 +41,14 @@ class EngineSpeaker:
     channels = CHANNELS
 
     def __init__(
-        self, fleet: Fleet, library: Library, sources: Sources, *, device: str, latency: float, fall_back: bool
+        self,
+        fleet: Fleet,
+        library: Library,
+        sources: Sources,
+        *,
+        device: str,
+        latency: float,
+        fall_back: bool,
     ) -> None:
         self._fleet = fleet
         self._library = library
@@ -152,7 +159,9 @@ class EngineSpeaker:
         if answer.problem:
             self.problem = answer.problem
         chosen = self.opened.device if self.opened is not None else "virtual"
-        return [DeviceFacts(one.device, one.name, one.virtual, one.device == chosen) for one in answer.speakers]
+        return [
+            DeviceFacts(one.device, one.name, one.virtual, one.device == chosen) for one in answer.speakers
+        ]
 
     async def select(self, device_id: str) -> None:
         """Use another speaker; what plays goes on there."""

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
 REVIVALS = 3  # in a row without having sounded; then it fails
 
+FAULTS: dict[str, Fault] = {"file": "file", "format": "format", "network": "network", "system": "system"}
+
 
 class Voice:
     """Implements `core.ports.Player`.
 
-    `_anchor` is (time, position): between reports of the engine the position is extrapolated from it.
+    `_anchor` is (time, position): between reports of the engine the position is extrapolated from it. A report
+    may be of a moment that is still to be heard; before `_floor` the voice has not been heard at all.
     """
 
     HEARD: ClassVar = frozenset({"ended", "starved", "fed", "looped"})  # told when heard, not when mixed
@@ -39,6 +42,7 @@ class Voice:
         self._running = False
         self._stalled = False
         self._anchor = (0.0, 0.0)
+        self._floor = 0.0
         self._expected: list[Timer] = []
         self._ready: asyncio.Future[None] | None = None
         self._started: asyncio.Future[None] | None = None
@@ -125,7 +129,7 @@ class Voice:
         started = self._started = asyncio.get_running_loop().create_future()
         self._running, self._stalled = True, False
         if not self._reviving:
-            self._anchor = (float("inf"), self._anchor[1])
+            self._anchored_at(float("inf"), self._anchor[1])
             self._playback.send(StartVoice(self._number))
         await started
 
@@ -148,7 +152,8 @@ class Voice:
         sought = self._sought = asyncio.get_running_loop().create_future()
         if not self._reviving:
             self._playback.send(SeekVoice(self._number, position, self._token))
-        return await sought
+        there: bool = await sought
+        return there
 
     def abandon_seek(self) -> None:
         """Make a `seek` that is under way return False."""
@@ -165,7 +170,8 @@ class Voice:
         if loop is not None:
             self._loop = loop
         if rate is not None:
-            self._anchor = (self._playback.clock.now(), self.position()) if self._sounds else self._anchor
+            if self._sounds:
+                self._anchored_at(self._playback.clock.now(), self.position())
             self._rate = rate
         if not self._number or self._reviving:
             return
@@ -178,7 +184,7 @@ class Voice:
         """Return the position that is heard now."""
         when, position = self._anchor
         if self._sounds:
-            position += max(0.0, self._playback.clock.now() - when) * self._rate
+            position = max(self._floor, position + (self._playback.clock.now() - when) * self._rate)
         return position
 
     def buffered(self) -> float:
@@ -226,7 +232,8 @@ class Voice:
             self._settle(self._ready)
         elif edge.kind == "started":
             if self._running:
-                self._anchor, self._stalled = (when, edge.position), False
+                self._anchored_at(when, edge.position)
+                self._stalled = False
                 self._revivals = 0
             self._settle(self._started)
         elif edge.kind == "paused":
@@ -234,7 +241,8 @@ class Voice:
                 self._anchor = (0.0, edge.position)
         elif edge.kind == "seeked":
             if edge.token == self._token:
-                self._anchor, self._stalled = (when, edge.position), False
+                self._anchored_at(when, edge.position)
+                self._stalled = False
                 if self._sought is not None and not self._sought.done():
                     self._sought.set_result(True)
         elif edge.kind == "failed":
@@ -243,7 +251,7 @@ class Voice:
             self._heard(when, edge)
 
     def _heard(self, when: float, edge: Edge) -> None:
-        self._anchor = (when, edge.position)
+        self._anchored_at(when, edge.position)
         if edge.kind == "ended":
             self._running = False
             if edge.duration >= 0:
@@ -259,14 +267,11 @@ class Voice:
             self._listener.fed()
 
     def _broke(self, edge: Edge) -> None:
-        fault: Fault = "format"
-        if edge.fault in ("file", "format", "network", "system"):
-            fault = edge.fault  # type: ignore[assignment]
-        elif edge.fault == "gone":
+        if edge.fault == "gone":
             self._anchor = (0.0, edge.position)
             self._revive(told=True)
-            return
-        self._fail(PortError(fault, edge.error))
+        else:
+            self._fail(PortError(FAULTS.get(edge.fault, "format"), edge.error))
 
     def anchored(self, when: float, position: float) -> None:
         """Take the engine's word for the position."""
@@ -287,7 +292,7 @@ class Voice:
     def speaker_back(self, when: float) -> None:
         """Go on with the speaker."""
         if self._running and self._stalled:
-            self._anchor = (when, self._anchor[1])
+            self._anchored_at(when, self._anchor[1])
             self._stalled = False
             self._listener.fed()
 
@@ -337,7 +342,7 @@ class Voice:
             if self._running:
                 if self._started is None or self._started.done():
                     self._started = asyncio.get_running_loop().create_future()
-                self._anchor = (float("inf"), self._anchor[1])
+                self._anchored_at(float("inf"), self._anchor[1])
                 self._stalled = False
                 self._playback.send(StartVoice(self._number))
                 await asyncio.shield(self._started)
@@ -356,6 +361,10 @@ class Voice:
         return self._sought is not None and not self._sought.done()
 
     # --- small parts ----------------------------------------------------------------------------------------
+
+    def _anchored_at(self, when: float, position: float) -> None:
+        self._anchor = (when, position)
+        self._floor = position
 
     @property
     def _sounds(self) -> bool:

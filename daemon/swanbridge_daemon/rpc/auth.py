@@ -66,13 +66,17 @@ class Tokens:
         grant = self._narrow(token)
         if grant is None:
             self._count_wrong()
-            raise TokenRefused(401, "the token is wrong or expired; the daemon prints a right one at its start")
+            raise TokenRefused(
+                401, "the token is wrong or expired; the daemon prints a right one at its start"
+            )
         return grant
 
     def _narrow(self, token: str) -> Grant | None:
         kind, _, rest = token.partition(".")
         body, _, signature = rest.partition(".")
-        if kind != NARROW or not hmac.compare_digest(signature.encode(), _signature(self.master, body).encode()):
+        if kind != NARROW or not hmac.compare_digest(
+            signature.encode(), _signature(self.master, body).encode()
+        ):
             return None
         try:
             claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
@@ -95,9 +99,7 @@ class Tokens:
 
     def file_allowed(self, session_id: str, name: str, expires_at: int, signature: str) -> bool:
         """Tell whether a file's URL is ours and still good."""
-        right = hmac.compare_digest(
-            signature.encode(), self.sign_file(session_id, name, expires_at).encode()
-        )
+        right = hmac.compare_digest(signature.encode(), self.sign_file(session_id, name, expires_at).encode())
         return right and time.time() < expires_at
 
 
@@ -120,7 +122,11 @@ class Door:
         if origin is None or self.origin_listed(origin):
             return None
         parts = urlsplit(origin)
-        if parts.scheme in ("http", "https") and parts.netloc and parts.netloc.lower() == (host or "").lower():
+        if (
+            parts.scheme in ("http", "https")
+            and parts.netloc
+            and parts.netloc.lower() == (host or "").lower()
+        ):
             return None
         return f'origin "{origin}" is not allowed here: start the daemon with --allow-origin {origin}'
 

@@ -7,7 +7,6 @@ from collections.abc import Coroutine
 from typing import Any
 
 from pydantic import ValidationError
-
 from swanbridge_protocol import Dialect, WireModel
 from swanbridge_protocol.errors import (
     ArgumentError,

@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 from aiohttp import WSCloseCode, WSMsgType, web
-
 from swanbridge_protocol.errors import InvalidRequest, TooManyRequests
 
 from ..core.journal import Entry

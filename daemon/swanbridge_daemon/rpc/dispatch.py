@@ -13,7 +13,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import orjson
-
 from swanbridge_protocol.errors import (
     InternalError,
     InvalidRequest,
@@ -52,7 +51,7 @@ class Dispatcher:
         self.calls = 0
         self.errors = 0
 
-    def answer(self, frame: str | bytes, caller: Any) -> bytes | None | Coroutine[Any, Any, bytes | None]:
+    def answer(self, frame: str | bytes, caller: Any) -> bytes | Coroutine[Any, Any, bytes | None] | None:
         """Return the response, None if there is none to give, or a coroutine of either."""
         try:
             message = orjson.loads(frame)
@@ -66,7 +65,7 @@ class Dispatcher:
 
     def _answer_common(
         self, message: dict[str, Any], caller: Any
-    ) -> bytes | None | Coroutine[Any, Any, bytes | None]:
+    ) -> bytes | Coroutine[Any, Any, bytes | None] | None:
         self.calls += 1
         wanted = "id" in message
         try:
@@ -117,7 +116,11 @@ class Dispatcher:
         self.calls += 1
         if isinstance(message, list):  # the library would take it for a batch of its own
             self.errors += 1
-            return {"jsonrpc": "2.0", "error": _SENTENCES[InvalidRequest.code][0](_SENTENCES[InvalidRequest.code][1]).to_wire(), "id": None}
+            return {
+                "jsonrpc": "2.0",
+                "error": _SENTENCES[InvalidRequest.code][0](_SENTENCES[InvalidRequest.code][1]).to_wire(),
+                "id": None,
+            }
         if self._of_record is None:
             self._of_record = self._load()
         response = await self._of_record(message, caller)

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from urllib.parse import quote, urlencode
 
 from aiohttp import BodyPartReader, web
-
 from swanbridge_protocol import files
 from swanbridge_protocol.errors import FileNotFound, InvalidParams
 
@@ -64,7 +63,9 @@ class FileRoutes:
         except ValueError:
             expires_at = 0
         if not self._tokens.file_allowed(session_id, name, expires_at, query.get("signature", "")):
-            raise web.HTTPForbidden(text="the URL is not signed by this daemon, or has expired: ask file.url again\n")
+            raise web.HTTPForbidden(
+                text="the URL is not signed by this daemon, or has expired: ask file.url again\n"
+            )
         session = self._sessions.find(session_id)
         if session is None:
             raise web.HTTPNotFound(text="the session has ended, and its files with it\n")

@@ -17,7 +17,12 @@ class Metrics:
 
     def text(self) -> tuple[bytes, str]:
         """Return the text and its content type."""
-        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+        from prometheus_client import (
+            CONTENT_TYPE_LATEST,
+            CollectorRegistry,
+            ProcessCollector,
+            generate_latest,
+        )
 
         if self._registry is None:
             self._registry = CollectorRegistry()

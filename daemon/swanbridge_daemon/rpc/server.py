@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -12,7 +13,6 @@ from typing import Any
 
 import orjson
 from aiohttp import web
-
 
 from ..core.journal import Entry
 from ..core.session import Caller, Session
@@ -91,7 +91,8 @@ class Server:
         await site.start()
         self.port = self._runner.addresses[0][1]
         if unix is not None:
-            unix.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(unix)  # of a daemon that died
             previous = os.umask(0o177)
             try:
                 await web.UnixSite(self._runner, str(unix)).start()
@@ -214,7 +215,11 @@ class Server:
         session = self._session(named, request[GRANT])
         last = request.headers.get("Last-Event-ID") or request.query.get("lastEventId")
         response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+            headers={
+                "Content-Type": "text/event-stream",
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",
+            }
         )
         if (origin := request.headers.get("Origin")) is not None and self._door.origin_listed(origin):
             _allow_origin(response, origin)
@@ -282,7 +287,9 @@ class Server:
         if "token" in request.query:
             # Out of the address bar and the history, into a cookie no script can read.
             answer = web.HTTPSeeOther("/")
-            answer.set_cookie(self._cookie, request.query["token"], httponly=True, samesite="Strict", path="/")
+            answer.set_cookie(
+                self._cookie, request.query["token"], httponly=True, samesite="Strict", path="/"
+            )
             raise answer
         return self._page(self._console / "index.html")
 
@@ -293,7 +300,7 @@ class Server:
         return web.FileResponse(
             path,
             headers={
-                "Content-Security-Policy": "default-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+                "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
                 "X-Content-Type-Options": "nosniff",
                 "Referrer-Policy": "no-referrer",
                 "Cache-Control": "no-cache",
@@ -304,14 +311,22 @@ class Server:
         path = _inside(self._client, request.match_info["path"])
         return web.FileResponse(
             path,
-            headers={"Access-Control-Allow-Origin": "*", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"},
+            headers={
+                "Access-Control-Allow-Origin": "*",
+                "X-Content-Type-Options": "nosniff",
+                "Cache-Control": "no-cache",
+            },
         )
 
 
 def _inside(folder: Path, name: str) -> Path:
     """Return one of our own files by its name in the folder's listing; nothing else can be named."""
     for path in folder.rglob("*"):
-        if path.is_file() and path.relative_to(folder).as_posix() == name and path.suffix in (".js", ".css", ".html", ".svg"):
+        if (
+            path.is_file()
+            and path.relative_to(folder).as_posix() == name
+            and path.suffix in (".js", ".css", ".html", ".svg")
+        ):
             return path
     raise web.HTTPNotFound(text="there is no such file\n")
 
@@ -323,5 +338,3 @@ def _allow_origin(response: web.StreamResponse, origin: str) -> None:
 
 def _event_text(entry: Entry) -> bytes:
     return f"id: {entry.seq}\nevent: {entry.method}\ndata: {json.dumps(entry.params)}\n\n".encode()
-
-

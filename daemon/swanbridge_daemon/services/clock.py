@@ -26,7 +26,9 @@ class ClockService:
 
     def _virtual(self) -> VirtualClock:
         if not isinstance(self._clock, VirtualClock):
-            raise IllegalState("this daemon runs on the real clock: start it with --clock virtual to move time")
+            raise IllegalState(
+                "this daemon runs on the real clock: start it with --clock virtual to move time"
+            )
         return self._clock
 
     @answers(clock.NOW)
@@ -47,7 +49,9 @@ class ClockService:
         """Move on to the next such event."""
         virtual = self._virtual()
         if params.event not in EVENTS:
-            raise InvalidParams(f'there is no event "{params.event}"; a wire name looks like innerAudioContext.onEnded')
+            raise InvalidParams(
+                f'there is no event "{params.event}"; a wire name looks like innerAudioContext.onEnded'
+            )
         found: list[Entry] = []
 
         def watch(entry: Entry) -> None:

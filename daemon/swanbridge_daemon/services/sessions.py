@@ -9,11 +9,16 @@ from collections.abc import Callable
 
 from swanbridge_protocol import PROTOCOL_VERSION, Scope, session
 from swanbridge_protocol._base import Nothing
-from swanbridge_protocol.errors import Forbidden, IllegalState, InvalidParams, SessionRequired, TooManyRequests
+from swanbridge_protocol.errors import (
+    Forbidden,
+    IllegalState,
+    InvalidParams,
+    SessionRequired,
+    TooManyRequests,
+)
 
 from ..core.api import answers
 from ..core.clock import Clock
-from ..core.journal import Journal
 from ..core.ports import Files
 from ..core.session import Caller, Session
 from .clock import clock_state
@@ -33,7 +38,9 @@ class SessionService:
     `make_files(session_id, package_root)` gives a session its store; a refused root raises `InvalidParams`.
     """
 
-    def __init__(self, clock: Clock, make_files: MakeFiles, *, name: str, version: str, grace: float = GRACE) -> None:
+    def __init__(
+        self, clock: Clock, make_files: MakeFiles, *, name: str, version: str, grace: float = GRACE
+    ) -> None:
         self._clock = clock
         self._make_files = make_files
         self._server = session.ServerInfo(name=name, version=version)
@@ -187,7 +194,9 @@ class SessionService:
         if found is None or found.app_id != params.app_id:
             return None
         if resume.last_seq > found.journal.seq:
-            raise InvalidParams(f"lastSeq {resume.last_seq} has not happened: the session is at {found.journal.seq}")
+            raise InvalidParams(
+                f"lastSeq {resume.last_seq} has not happened: the session is at {found.journal.seq}"
+            )
         return found
 
     def _bind(self, caller: Caller, to: Session, after: int | None) -> None:

@@ -108,22 +108,22 @@ class Fetcher:
         headers = {"Range": "bytes=0-"} | ({} if kept is None else _conditions(kept))
         try:
             answer = await self._wire.get(url, headers)
+            try:
+                if answer.response.status == 304 and kept is not None:
+                    answer.response.close()
+                    kept.fresh_until = time.monotonic() + _fresh_seconds(kept)
+                    self._live[key] = kept
+                    return kept
+                body = Body(key, answer, self._wire, self._limits, self._folder, self._spawn, self._ended)
+            except BaseException:
+                answer.response.close()
+                raise
         except BaseException:
             if kept is not None:
                 self._keep(kept)
             raise
-        if answer.response.status == 304 and kept is not None:
-            answer.response.close()
-            kept.fresh_until = time.monotonic() + _fresh_seconds(kept)
-            self._live[key] = kept
-            return kept
         if kept is not None:
             kept.dispose()
-        try:
-            body = Body(key, answer, self._wire, self._limits, self._folder, self._spawn, self._ended)
-        except BaseException:
-            answer.response.close()
-            raise
         body.fresh_until = time.monotonic() + _fresh_seconds(body)
         self._live[key] = body
         body.begin()

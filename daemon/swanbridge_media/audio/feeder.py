@@ -8,12 +8,13 @@ from typing import Final, NamedTuple, Protocol
 
 from ..messages import MIX_RATE, RING_FRAMES, SLAB_ROWS, Fill, Filled, Message
 from .mixer import Mixer
-from .slab import Floats, write_row
+from .slab import NEVER, Floats, write_row
 from .voice import Voice
 
 FIRST_FRAMES: Final = 4_800  # enough to start with; decoded quickly
 CHUNK: Final = RING_FRAMES // 2
 
+_COPIES: Final = 32
 _RETRY: Final = 0.02
 _SETTLE: Final = 0.02
 
@@ -55,6 +56,10 @@ class Feeder:
         self._send = send
         self._later = later
         self._is_patient = is_patient
+        # Clips are topped up late, as it takes no time; but a rendered block may be as long as a chunk.
+        # In real time so many are topped up per block that a thousand started at once do not fall due at once.
+        self.copies = NEVER if is_patient else _COPIES
+        self.clip_low = CHUNK if is_patient else CHUNK // 2
         self._asked: dict[int, dict[int, _Asked]] = {}  # by decoder, by token
         self._token = 0
 

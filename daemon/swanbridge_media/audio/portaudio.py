@@ -256,11 +256,13 @@ class Worker:
         found = [
             SpeakerFact(str(fact["name"]), str(fact["name"]), False)
             for fact in sounddevice.query_devices()
-            if fact["max_output_channels"] > 0
+            if fact["max_output_channels"] > 0 and fact["name"] != "default"
         ]
-        if not found:
+        has_default = sounddevice.default.device[1] >= 0
+        if not found and not has_default:
             return [], "PortAudio finds no speaker: is a sound server running (and libasound2-plugins there)?"
-        return [SpeakerFact("default", "Default speaker", False), *found], ""
+        default = [SpeakerFact("default", "Default speaker", False)] if has_default else []
+        return default + found, ""
 
     def _library(self, *, afresh: bool) -> Any:
         """Import PortAudio; its list of devices is as old as its last start."""

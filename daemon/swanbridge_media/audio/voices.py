@@ -14,7 +14,6 @@ from .slab import NEVER, Floats, read_row, write_row
 from .voice import Voice
 
 _RATE_LEAD: Final = 960  # what still sounds at the old rate while the decoder prepares the new one
-_COPIES: Final = 32  # clips topped up per block, so that a thousand started at once do not fall due at once
 _CLIP_CHUNK: Final = RING_FRAMES - CHUNK // 2
 
 
@@ -219,7 +218,7 @@ class Voices:
         for row in due.tolist():
             voice = self._by_row[row]
             if voice.clip >= 0 and rows.edge[row] > limit:
-                if copies >= _COPIES and voice.end > limit + 4 * BLOCK:
+                if copies >= self._feeder.copies and voice.end > limit + 4 * BLOCK:
                     continue
                 copies += 1
             self._attend(voice, limit)
@@ -347,7 +346,7 @@ class Voices:
             if voice.loop and voice.is_at_end and not voice.is_hollow:
                 wake = min(wake, end - CHUNK)
         elif not voice.token and not voice.is_retrying:
-            wake = min(wake, end - (CHUNK if voice.clip < 0 else CHUNK // 2))
+            wake = min(wake, end - (CHUNK if voice.clip < 0 else self._feeder.clip_low))
         self._rows.edge[row] = edge
         self._rows.dry[row] = NEVER if is_last else end
         self._rows.wake[row] = wake

@@ -81,8 +81,8 @@ class Cursor:
         self._first = max(0, round(position * MIX_RATE))
         self._made = self._first  # mix frames up to here left the resampler
         self._given = 0  # frames handed out since, at the voice's rate
-        self._fed = 0.0  # mix frames that all fed source samples last, counted from sample 0
-        self._wrapped = -1.0  # `_fed` at the last wrap: a loop that yields nothing more ends
+        self._samples = 0  # source samples fed, counted from sample 0 through every wrap
+        self._wrapped = -1  # `_samples` at the last wrap: a loop that yields nothing more ends
         self._wraps: deque[tuple[int, float]] = deque()
         self._anchor = (self._first, self._first / MIX_RATE)  # (mix frame, media position there)
 
@@ -95,14 +95,19 @@ class Cursor:
         if step <= decoder.rate // 20:
             start -= start % step  # there a mix frame falls on a source sample, as in a straight run
         decoder.go(start)
-        self._fed = start * MIX_RATE / decoder.rate
+        self._samples = start
         self._skip = self._first - round(self._fed)
+
+    @property
+    def _fed(self) -> float:
+        """Mix frames that the fed samples last."""
+        return self._samples * MIX_RATE / self.decoder.rate
 
     def _position(self, ahead: int) -> float:
         """Give the media position of the frame `ahead` after the last one handed out."""
         at = self._first + (self._given + ahead) * self._rate
         frame, position = self._anchor
-        return position + (at - frame) / MIX_RATE
+        return round(position + (at - frame) / MIX_RATE, 9)  # without the noise of binary fractions
 
     def fill(self, filling: Filling, position: float, rate: float, loop: bool) -> None:
         """Write into a filling until it is full or the medium ends; from `position` on if that is >= 0."""
@@ -148,11 +153,11 @@ class Cursor:
         if frame is None:
             if loop and self.decoder.end > 0 and self._resampler is None:
                 self._place(0.0, self._rate)  # the place that was asked for lies beyond the end
-            elif loop and self.decoder.end > 0 and self._fed > self._wrapped:
-                self._wrapped = self._fed
+            elif loop and self.decoder.end > 0 and self._samples > self._wrapped:
+                self._wrapped = self._samples
                 # The resampler is fed on, so that a tone which fits the loop has no seam.
-                at = math.ceil(self._fed - 1e-6)
-                self._wraps.append((at, (at - self._fed) / MIX_RATE))
+                at = -(-self._samples * MIX_RATE // self.decoder.rate)
+                self._wraps.append((at, at / MIX_RATE - self._samples / self.decoder.rate))
                 self.decoder.go(0)
             else:
                 self._finish()
@@ -162,7 +167,7 @@ class Cursor:
                 if self._resampler is not None:
                     self._drain()
                 self._resampler = Resampler(frame)
-            self._fed += frame.samples * MIX_RATE / frame.sample_rate
+            self._samples += frame.samples * self.decoder.rate // frame.sample_rate
             self._emit(self._resampler.push(frame))
         except BROKEN as error:
             raise Trouble("format", f"the sound can't be converted: {error}") from error

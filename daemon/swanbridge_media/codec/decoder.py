@@ -21,6 +21,7 @@ from av.packet import Packet
 
 from ..messages import MediaInfo
 from .formats import CODECS, DEMUXERS, preroll, sniff, xing_bytes
+from .resample import PLANES, Packer
 from .source import Bytes, Reader, Trouble
 
 __all__ = ["Decoder", "cut"]
@@ -64,6 +65,7 @@ class Decoder:
         self._source = source
         self._demuxer = sniff(source)
         self._frames: deque[AudioFrame] = deque()
+        self._packer: Packer | None = None
         self.broken = 0
         self.clock = 0
         self.end = -1
@@ -172,7 +174,17 @@ class Decoder:
                 break
         if self.reader.trouble is not None:
             raise self.reader.trouble  # libav took it for the end
-        return self._frames.popleft() if self._frames else None
+        if not self._frames:
+            return None
+        self.reader.found()
+        frame = self._frames.popleft()
+        if frame.format.is_planar and len(frame.layout.channels) >= PLANES:
+            try:
+                self._packer = self._packer or Packer(frame)
+                frame = self._packer.pack(frame)
+            except BROKEN as error:
+                raise Trouble("format", f"the sound can't be converted: {error}") from error
+        return frame
 
     def next(self) -> AudioFrame | None:
         """Give the next frame, which begins at `clock` as it was before the call; None at the end."""
@@ -221,12 +233,15 @@ class Decoder:
         if not target and self._stream.codec_context.name == "aac" and not self._is_mp4:
             return False  # flushed, its decoder doesn't begin as a fresh one does
         self._frames.clear()
+        self.reader.search(on=True)
         try:
             self._container.seek(offset, stream=self._stream)
         except BROKEN as error:
             if self.reader.trouble is not None:
                 raise self.reader.trouble from error
             return False
+        finally:
+            self.reader.search(on=False)
         self._packets = self._demux()
         first = self._decode()
         if first is None or first.pts is None:

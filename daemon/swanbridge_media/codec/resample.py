@@ -18,10 +18,11 @@ from av.filter import Graph
 
 from ..messages import CHANNELS, MIX_RATE
 
-__all__ = ["Resampler", "Sound", "Tempo", "lead", "steps"]
+__all__ = ["PLANES", "Packer", "Resampler", "Sound", "Tempo", "lead", "steps"]
 
 Sound: TypeAlias = npt.NDArray[np.float32]  # (frames, CHANNELS)
 
+PLANES: Final = 8  # so many are too many for PyAV
 CEILING: Final = 4.0  # a hostile file may say 1e38; 12 dB above full scale is enough
 _TAPS: Final = 64  # twice what libswresample looks back at, at its own rate
 _LAYOUTS: Final = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
@@ -46,13 +47,44 @@ def _sane(sound: Sound) -> Sound:
     return sound
 
 
-def _pull(graph: Graph) -> list[Any]:
-    frames = []
-    while True:
-        try:
+def _pull(graph: Graph, most: int = 1 << 30) -> list[Any]:
+    """Take what a graph has ready, up to `most` frames; what stays comes out later."""
+    frames: list[Any] = []
+    try:
+        while len(frames) < most:
             frames.append(graph.pull())
-        except (TryAgain, AtEnd):
-            return frames
+    except (TryAgain, AtEnd):
+        pass
+    return frames
+
+
+class Packer:
+    """Interleaves planar frames of many channels.
+
+    PyAV looks for a frame's planes up to a null pointer; of eight and more it reads beyond the array.
+    """
+
+    def __init__(self, frame: AudioFrame) -> None:
+        self._graph = Graph()
+        self._graph.threads = 1
+        source = self._graph.add(
+            "abuffer",
+            sample_rate=str(frame.sample_rate),
+            sample_fmt=frame.format.name,
+            channel_layout=frame.layout.name,
+            time_base=f"1/{frame.sample_rate}",
+        )
+        shape = self._graph.add("aformat", sample_fmts=frame.format.packed.name)
+        self._graph.link_nodes(source, shape, self._graph.add("abuffersink")).configure()
+
+    def pack(self, frame: AudioFrame) -> AudioFrame:
+        """Give the same samples, interleaved."""
+        stamp = frame.pts
+        frame.pts = None
+        self._graph.push(frame)
+        packed: Any = self._graph.pull()
+        packed.pts = stamp
+        return packed  # type: ignore[no-any-return]
 
 
 class Resampler:
@@ -100,7 +132,8 @@ class Resampler:
             frame.pts = None
         self._graph.push(frame)
         sounds = []
-        for made in _pull(self._graph):
+        # A frame in gives one out, so a second look, which raises, is for the flush only.
+        for made in _pull(self._graph, most=1 if frame is not None else 1 << 30):
             width = 1 if self._mono else CHANNELS
             sound = np.frombuffer(made.planes[0], np.float32, made.samples * width).reshape(-1, width)
             if self._mono:

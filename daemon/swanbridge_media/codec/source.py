@@ -16,9 +16,10 @@ __all__ = ["PATIENCE", "Bytes", "GrowingFile", "Kind", "LocalFile", "Reader", "T
 Kind = Literal["file", "format", "network", "system", "gone"]
 
 PATIENCE: Final = 5.0  # seconds that one operation may keep libav busy
+BARREN: Final = 64 * 1024 * 1024  # bytes without a frame in them after which a file counts as over
 
 
-class Trouble(Exception):  # noqa: N818 - the program had it, not we
+class Trouble(Exception):
     """Something that a program is told: `kind` as in `messages.Failed`, and a sentence."""
 
     def __init__(self, kind: Kind, message: str) -> None:
@@ -168,6 +169,8 @@ class Reader:
         self._position = 0
         self._seekable = source.size >= 0
         self._deadline = time.monotonic() + PATIENCE
+        self._barren = 0
+        self._is_seeking = False
         self.trouble: Trouble | None = None
 
     def begin(self) -> None:
@@ -179,12 +182,23 @@ class Reader:
         if time.monotonic() > self._deadline:
             raise Trouble("format", f"no sound within {PATIENCE:.0f} s of decoding")
 
+    def found(self) -> None:
+        """Note that a frame was found."""
+        self._barren = 0
+
+    def search(self, *, on: bool) -> None:
+        """Begin or end a seek, which may read through all of a file."""
+        self._is_seeking = on
+        self._barren = 0
+
     def seekable(self) -> bool:
         """Tell whether libav may seek: only if the size is known."""
         return self._seekable
 
     def read(self, count: int) -> bytes:
         """Give up to `count` bytes from the present position, none at the end."""
+        if self._barren > BARREN and not self._is_seeking:
+            return b""
         try:
             self.check()
             began = time.monotonic()
@@ -194,6 +208,7 @@ class Reader:
             self.trouble = trouble
             raise
         self._position += len(data)
+        self._barren += len(data)
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
