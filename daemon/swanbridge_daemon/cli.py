@@ -10,7 +10,7 @@ import logging
 import os
 import signal
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 from . import __version__
 from .config import Loaded, SettingError, Settings, add_options, load
@@ -39,8 +39,16 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"swanbridged: {message} (--help lists what there is)", file=sys.stderr)
+        raise SystemExit(2)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="swanbridged",
         description="Owns the camera, the microphone and the speaker, and serves swan.* on them.",
     )

@@ -143,7 +143,7 @@ def _read(path: str) -> dict[str, Any]:
             return tomllib.load(file)
     except OSError as error:
         raise SettingError(f"--config {path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"--config {path}: {error}") from error
 
 
@@ -156,10 +156,15 @@ def _converted(setting: dataclasses.Field[Any], raw: Any, option: str, origin: s
             if not isinstance(raw, list) or not all(isinstance(part, str) for part in raw):
                 raise ValueError("must be a list of texts")
             return raw
-        if isinstance(raw, (bool, list, dict)):
-            raise ValueError(f"must be a {kind}")
+        admitted: dict[str, tuple[type, ...]] = {
+            "str": (str,),
+            "int": (str, int),
+            "float": (str, int, float),
+        }
+        if isinstance(raw, bool) or not isinstance(raw, admitted[kind]):
+            raise ValueError("must be a text")
         value = {"str": str, "int": int, "float": float}[kind](raw)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         wanted = {"int": "a whole number", "float": "a number"}.get(kind)
         raise SettingError(f"{where}: {raw!r} is not {wanted}" if wanted else f"{where}: {error}") from None
     if "choices" in meta and value not in meta["choices"]:

@@ -256,7 +256,8 @@ def read_wav(descriptor: int) -> Floats:
     with wave.open(io.BytesIO(data)) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (2, 2, m.MIX_RATE)
         values = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-    return (values.astype(np.float32) / 32768).reshape(-1, 2)
+    sound: Floats = values.astype(np.float32).reshape(-1, 2)
+    return sound / np.float32(32768)
 
 
 @contextlib.contextmanager

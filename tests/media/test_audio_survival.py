@@ -46,7 +46,8 @@ def test_a_dead_link_fails_its_voices_where_they_are_and_no_others(bench: Bench)
     bench.render(0.6)
     bench.decoders.pop(0).peer.close()
     failed = bench.edge(1, "failed")
-    assert (failed.fault, failed.time, failed.position) == ("gone", 0.6, pytest.approx(0.6))
+    assert (failed.fault, failed.time) == ("gone", 0.6)
+    assert failed.position == pytest.approx(0.6)
     bench.render_through(2.0)
     assert bench.edge(2, "ended").time == 1.0
     assert bench.edge(3, "ended").time == 1.0

@@ -1,6 +1,6 @@
 /**
  * RFC 6455 frames, without input or output: bytes in, messages out, and the bytes of a frame to send.
- * Only for Node without a WebSocket of its own; see node_socket.js.
+ * Only for Node; see node_socket.js.
  */
 import {randomFillSync} from 'node:crypto';
 

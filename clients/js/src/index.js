@@ -57,7 +57,10 @@ function stateOf(session) {
 
 /** @returns {Promise<import('./link.js').SocketClass>} */
 async function socketClass() {
-    if (globalThis.WebSocket) return globalThis.WebSocket;
+    const {process, document, WebSocket} = /** @type {any} */ (globalThis);
+    const inNode = process?.versions?.node && !process.versions.bun && !document && !('Deno' in globalThis);
+    // Also where Node has a WebSocket: that one hides why the daemon refused the connection.
+    if (!inNode) return WebSocket;
     const {NodeSocket} = await import('./node_socket.js');
     return NodeSocket;
 }

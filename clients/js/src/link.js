@@ -92,7 +92,7 @@ export class Link {
     /**
      * End it from our side; onLost follows at once, whatever the peer does.
      *
-     * @param {number} [code]
+     * @param {number} [code] 1000, or 3000 to 4999: browsers let programs send no other
      */
     end(code = 1000) {
         this.#socket.close(code);

@@ -1,5 +1,6 @@
 /**
- * A WebSocket client (RFC 6455) for Node releases that have none of their own, which is Node 20.
+ * A WebSocket client (RFC 6455) for Node: release 20 has none of its own, and that of later ones does not tell
+ * with which status and words an upgrade was refused.
  *
  * It has the part of the browser's interface that session.js uses: on* properties, send, close. No extensions.
  */
@@ -99,10 +100,11 @@ export class NodeSocket {
     /**
      * Close; onclose follows in at most two seconds.
      *
-     * @param {number} [code]
+     * @param {number} [code] 1000, or 3000 to 4999, as in browsers
      * @param {string} [reason]
      */
     close(code, reason = '') {
+        if (code !== undefined && code !== 1000 && !(code >= 3000 && code <= 4999)) throw new RangeError(`invalid code ${code}`);
         if (this.#state === 'connecting') this.#fail('closed before it was open');
         else if (this.#state === 'open') this.#sendClose(code, reason);
     }

@@ -240,7 +240,7 @@ export class Session {
                 if (error instanceof ConnectionLost) return; // #lost sees to it
                 if (!error) this.#opened(result);
                 else if (this.#ready || !PASSING_ERRORS.has(/** @type {SwanError} */ (error).errCode)) this.#finish(error);
-                else link.end(TRY_AGAIN);
+                else link.end();
             },
         });
     }

@@ -166,6 +166,11 @@ test('our own close is told once the server has answered it', async t => {
     assert.deepEqual(await end, {code: 1000, reason: 'bye', wasClean: true});
 });
 
+test('close codes that browsers do not let programs send are refused', async t => {
+    const {socket} = await pair(t);
+    assert.throws(() => socket.close(1013), RangeError);
+});
+
 test('a server that does not answer a close is left after two seconds', async t => {
     t.mock.timers.enable({apis: ['setTimeout']});
     const {socket, line} = await pair(t);

@@ -61,7 +61,7 @@ class Tokens:
             raise TokenRefused(
                 401, "a token is needed: Authorization: Bearer TOKEN, or the subprotocol bearer.TOKEN"
             )
-        if hmac.compare_digest(token.encode(), self.master.encode()):
+        if _equal(token, self.master):
             return Grant(Scope.CONTROL)
         grant = self._narrow(token)
         if grant is None:
@@ -74,9 +74,7 @@ class Tokens:
     def _narrow(self, token: str) -> Grant | None:
         kind, _, rest = token.partition(".")
         body, _, signature = rest.partition(".")
-        if kind != NARROW or not hmac.compare_digest(
-            signature.encode(), _signature(self.master, body).encode()
-        ):
+        if kind != NARROW or not _equal(signature, _signature(self.master, body)):
             return None
         try:
             claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
@@ -99,7 +97,7 @@ class Tokens:
 
     def file_allowed(self, session_id: str, name: str, expires_at: int, signature: str) -> bool:
         """Tell whether a file's URL is ours and still good."""
-        right = hmac.compare_digest(signature.encode(), self.sign_file(session_id, name, expires_at).encode())
+        right = _equal(signature, self.sign_file(session_id, name, expires_at))
         return right and time.time() < expires_at
 
 
@@ -107,7 +105,7 @@ class Door:
     """Checks where a request was sent to and which page sent it."""
 
     def __init__(self, hosts: list[str], origins: list[str]) -> None:
-        self._hosts = {host.lower() for host in (*LOOPBACK, *hosts)}
+        self._hosts = {_bracketed(host.lower()) for host in (*LOOPBACK, *hosts)}
         self._origins = {origin.lower().rstrip("/") for origin in origins}
 
     def host_refused(self, host: str | None) -> str | None:
@@ -141,8 +139,20 @@ def _without_port(host: str) -> str:
     return host.partition(":")[0]
 
 
+def _bracketed(host: str) -> str:
+    """Return a host as a Host header has it: IPv6 addresses in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def _equal(given: str, right: str) -> bool:
+    # Bytes of a header that are no UTF-8 come as surrogates.
+    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), right.encode())
+
+
 def _signature(master: str, body: str) -> str:
-    return _encode(hmac.new(master.encode(), body.encode(), hashlib.sha256).digest())
+    return _encode(
+        hmac.new(master.encode(), body.encode("utf-8", "surrogateescape"), hashlib.sha256).digest()
+    )
 
 
 def _encode(data: bytes) -> str:

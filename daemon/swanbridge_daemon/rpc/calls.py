@@ -19,7 +19,7 @@ from swanbridge_protocol.errors import (
 )
 
 from ..core.api import Answer
-from ..core.session import Caller
+from ..core.session import Caller, Session
 from .dispatch import Handler, Params
 
 OUT_OF_RANGE = frozenset(
@@ -73,6 +73,8 @@ class Calls:
                     f"this one has {caller.scope.name.lower()}"
                 )
             session = caller.session
+            if session is not None and session.closed:
+                session = None
             if session is None and method.needs_session:
                 raise SessionRequired("call session.open first")
             if type(raw) is list and raw:
@@ -118,6 +120,8 @@ class Calls:
                 await asyncio.wait([before])
             if self._settle and lane is target:
                 await target.pending.settled()
+            if isinstance(target, Session) and target.closed:
+                raise SessionRequired("the session ended before it was this call's turn")
             result = function(target, params)
             if isinstance(result, Coroutine):
                 result = await result

@@ -26,6 +26,7 @@ SUBPROTOCOL = "swanbridge.v1"
 LARGEST_FRAME = 8 * 1024 * 1024  # bytes; a data: URL of 4 MiB fits, more closes with 1009
 HEARTBEAT = 30.0  # seconds between pings of a silent socket
 UNDER_WAY = 1024  # calls of one socket that have no answer yet; more get -32003
+LINGER = 30.0  # seconds that a reader which is too far behind has to fetch the reason
 REPLACED = 4001  # another socket took the session over
 STOPPING = WSCloseCode.GOING_AWAY
 
@@ -48,6 +49,10 @@ class Bucket:
                 return False
         self._tokens -= 1
         return True
+
+    def charge(self, more: int) -> None:
+        """Count `more` that were let through with the one taken."""
+        self._tokens -= more
 
 
 class Connection:
@@ -75,11 +80,13 @@ class Connection:
         self._outbox = Outbox(self._socket.send_str, self._overrun, self._tasks, keep_all=keep_all)
         self.caller = Caller(grant.scope, app_id=grant.app_id, bind=self._bind)
         self._resume_after: int | None = None
+        self._transport: asyncio.Transport | None = None
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Speak until the socket closes."""
         socket = self._socket
         await socket.prepare(request)
+        self._transport = request.transport
         try:
             async for frame in socket:
                 if frame.type is WSMsgType.TEXT:
@@ -96,20 +103,24 @@ class Connection:
         if not self._bucket.take() or self._under_way >= UNDER_WAY:
             self._refuse(TooManyRequests("too many calls; wait for answers").to_wire(), _id_of(text))
             return
+        before = self._dispatcher.calls
         answer = self._dispatcher.answer(text, self.caller)
+        calls = max(1, self._dispatcher.calls - before)
+        self._bucket.charge(calls - 1)  # a batch is as many calls as it holds
         if isinstance(answer, Coroutine):
-            self._under_way += 1
-            self._calls.spawn(self._finish(answer), "call")
-        elif answer is not None:
+            self._under_way += calls
+            self._calls.spawn(self._finish(answer, calls), "call")
+            return
+        if answer is not None:
             self._outbox.respond(answer)
-            if self._resume_after is not None:
-                self._replay()
+        if self._resume_after is not None:
+            self._replay()
 
-    async def _finish(self, answer: Coroutine[Any, Any, bytes | None]) -> None:
+    async def _finish(self, answer: Coroutine[Any, Any, bytes | None], calls: int) -> None:
         try:
             response = await answer
         finally:
-            self._under_way -= 1
+            self._under_way -= calls
         if response is not None:
             self._outbox.respond(response)
         if self._resume_after is not None:
@@ -158,6 +169,7 @@ class Connection:
         if session is not None and session.outlet is self:
             session.outlet = None
             session.on_close.remove(self._session_ended)
+            self.caller.session = None
             self._sessions.disconnected(session)
 
     def _session_ended(self) -> None:
@@ -167,18 +179,23 @@ class Connection:
 
     def _overrun(self) -> None:
         log.warning("a reader is too far behind; closing it, it may resume")
-        self._tasks.spawn(self._close(WSCloseCode.TRY_AGAIN_LATER, b"too far behind; resume"), "close")
+        self._let_go()
+        self._tasks.spawn(
+            self._close(WSCloseCode.TRY_AGAIN_LATER, b"too far behind; resume", LINGER), "close"
+        )
 
     async def shut(self) -> None:
         """Tell the client that the daemon stops."""
         await self._close(STOPPING, b"the daemon is stopping")
 
-    async def _close(self, code: int, reason: bytes) -> None:
+    async def _close(self, code: int, reason: bytes, patience: float = 2.0) -> None:
         try:
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(patience):
                 await self._socket.close(code=code, message=reason)
         except (TimeoutError, ConnectionError, RuntimeError):
             log.debug("a socket did not close in time")
+            if self._transport is not None:
+                self._transport.abort()  # or what is written to it would wait for its reader for ever
 
 
 def _id_of(text: str) -> Any:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -47,7 +48,7 @@ class Dispatcher:
 
     def __init__(self, handlers: Mapping[str, Handler]) -> None:
         self._handlers = handlers
-        self._of_record: Callable[[Any, Any], Coroutine[Any, Any, Any]] | None = None
+        self._of_record: Callable[[Any, _Turn], Any] | None = None
         self.calls = 0
         self.errors = 0
 
@@ -80,7 +81,7 @@ class Dispatcher:
         except Exception:
             log.exception("%s failed", message["method"])
             return self._failed(_internal(), message.get("id")) if wanted else None
-        return _succeeded(result, message["id"]) if wanted else None
+        return self._succeeded(result, message["id"]) if wanted else None
 
     async def _finish(self, work: Coroutine[Any, Any, Any], request_id: Any, wanted: bool) -> bytes | None:
         try:
@@ -90,60 +91,68 @@ class Dispatcher:
         except Exception:
             log.exception("a call failed")
             return self._failed(_internal(), request_id) if wanted else None
-        return _succeeded(result, request_id) if wanted else None
+        return self._succeeded(result, request_id) if wanted else None
+
+    def _succeeded(self, result: Any, request_id: Any) -> bytes:
+        return self._encoded({"jsonrpc": "2.0", "result": result, "id": request_id})
 
     def _failed(self, error: SwanError, request_id: Any) -> bytes:
         self.errors += 1
-        return orjson.dumps({"jsonrpc": "2.0", "error": error.to_wire(), "id": request_id})
+        return self._encoded({"jsonrpc": "2.0", "error": error.to_wire(), "id": request_id})
+
+    def _encoded(self, response: dict[str, Any]) -> bytes:
+        try:
+            return orjson.dumps(response)
+        except TypeError:  # a lone surrogate of a file's name, say: the caller must not wait for ever
+            log.exception("an answer can't be put into JSON")
+            self.errors += "error" not in response
+            return orjson.dumps({"jsonrpc": "2.0", "error": _internal().to_wire(), "id": response["id"]})
 
     # --- the dispatcher of record -------------------------------------------------------------------------
 
-    async def answer_of_record(self, message: Any, caller: Any) -> bytes | None:
-        """Answer anything that was JSON."""
+    def answer_of_record(self, message: Any, caller: Any) -> bytes | Coroutine[Any, Any, bytes | None] | None:
+        """Answer anything that was JSON. Every call in it has begun, in order, when this returns."""
         if not isinstance(message, list):
-            response = await self._record(message, caller)
-            return None if response is None else orjson.dumps(response)
+            return self._record(message, caller)
         if not message or len(message) > BATCH:
             sentence = f"a batch holds 1 to {BATCH} requests"
             return self._failed(InvalidRequest(sentence), None)
         # Each by itself: the library refuses a whole batch for one bad element, the specification does not.
-        # The tasks begin in order, and calls of one object keep it.
-        responses = await asyncio.gather(*(self._record(element, caller) for element in message))
-        wanted = [response for response in responses if response is not None]
-        return orjson.dumps(wanted) if wanted else None
+        answers = [self._record(element, caller) for element in message]
+        if any(isinstance(answer, Coroutine) for answer in answers):
+            return _all_of(answers)
+        return _joined(answers)
 
-    async def _record(self, message: Any, caller: Any) -> Any:
+    def _record(self, message: Any, caller: Any) -> bytes | Coroutine[Any, Any, bytes | None] | None:
         self.calls += 1
         if isinstance(message, list):  # the library would take it for a batch of its own
-            self.errors += 1
-            return {
-                "jsonrpc": "2.0",
-                "error": _SENTENCES[InvalidRequest.code][0](_SENTENCES[InvalidRequest.code][1]).to_wire(),
-                "id": None,
-            }
+            return self._failed(_worded(InvalidRequest.code), None)
         if self._of_record is None:
             self._of_record = self._load()
-        response = await self._of_record(message, caller)
-        if isinstance(response, dict) and "error" in response:
+        turn = _Turn(caller)
+        response = self._of_record(message, turn)
+        if turn.work is not None:
+            wanted = response is not None
+            return self._finish(turn.work, response["id"] if wanted else None, wanted)
+        if response is None:
+            return None
+        if "error" in response:
             self.errors += 1
             data = response["error"].get("data")
             if not (isinstance(data, dict) and "errMsg" in data):
-                kind, sentence = _SENTENCES.get(response["error"]["code"], _SENTENCES[InternalError.code])
-                response["error"] = kind(sentence).to_wire()
-        return response
+                response["error"] = _worded(response["error"]["code"]).to_wire()
+        return self._encoded(response)
 
-    def _load(self) -> Callable[[Any, Any], Coroutine[Any, Any, Any]]:
+    def _load(self) -> Callable[[Any, _Turn], Any]:
         # Not at start: importing it and its schema validator costs a quarter of the time to readiness.
         from jsonrpcserver import Error, Success
-        from jsonrpcserver.async_main import dispatch_to_serializable
+        from jsonrpcserver.main import dispatch_to_serializable
 
-        def wrapped(handler: Handler) -> Callable[..., Coroutine[Any, Any, Any]]:
-            async def call(caller: Any, /, *arguments: Any, **named: Any) -> Any:
+        def wrapped(handler: Handler) -> Callable[..., Any]:
+            def call(turn: _Turn, /, *arguments: Any, **named: Any) -> Any:
                 try:
                     # An empty array and absent params look the same from here, as they do to the library.
-                    result = handler(caller, list(arguments) if arguments else named)
-                    if isinstance(result, Coroutine):
-                        result = await result
+                    result = handler(turn.caller, list(arguments) if arguments else named)
                 except SwanError as error:
                     wire = error.to_wire()
                     return Error(wire["code"], wire["message"], wire["data"])
@@ -151,18 +160,45 @@ class Dispatcher:
                     log.exception("a call failed")
                     wire = _internal().to_wire()
                     return Error(wire["code"], wire["message"], wire["data"])
+                if isinstance(result, Coroutine):
+                    turn.work = result
+                    return Success(None)  # replaced when the work is done
                 return Success(result)
 
             return call
 
         methods = {name: wrapped(handler) for name, handler in self._handlers.items()}
 
-        async def dispatch(message: Any, caller: Any) -> Any:
-            return await dispatch_to_serializable(
-                message, methods=methods, context=caller, deserializer=lambda already: already
+        def dispatch(message: Any, turn: _Turn) -> Any:
+            return dispatch_to_serializable(
+                message, methods=methods, context=turn, deserializer=lambda already: already
             )
 
         return dispatch
+
+
+@dataclass(slots=True)
+class _Turn:
+    """One request on its way through the library, which is not told of asynchronous work.
+
+    Its asynchronous dispatcher would begin a batch's calls some turns of the loop later, after the frames that
+    came behind it.
+    """
+
+    caller: Any
+    work: Coroutine[Any, Any, Any] | None = None
+
+
+async def _all_of(answers: list[bytes | Coroutine[Any, Any, bytes | None] | None]) -> bytes | None:
+    """Run what is asynchronous side by side."""
+    works = [answer for answer in answers if isinstance(answer, Coroutine)]
+    done = iter(await asyncio.gather(*works))
+    return _joined([next(done) if isinstance(answer, Coroutine) else answer for answer in answers])
+
+
+def _joined(answers: Sequence[Any]) -> bytes | None:
+    wanted = [answer for answer in answers if answer is not None]
+    return b"[" + b",".join(wanted) + b"]" if wanted else None
 
 
 def _is_common(message: dict[str, Any]) -> bool:
@@ -177,5 +213,6 @@ def _internal() -> SwanError:
     return InternalError(_SENTENCES[InternalError.code][1])
 
 
-def _succeeded(result: Any, request_id: Any) -> bytes:
-    return orjson.dumps({"jsonrpc": "2.0", "result": result, "id": request_id})
+def _worded(code: int) -> SwanError:
+    kind, sentence = _SENTENCES.get(code, _SENTENCES[InternalError.code])
+    return kind(sentence)

@@ -14,7 +14,7 @@ from swanbridge_protocol import files
 from swanbridge_protocol.errors import FileNotFound, InvalidParams
 
 from ..core.api import answers
-from ..core.ports import PortError
+from ..core.ports import Draft, PortError
 from ..core.session import Session
 from ..services.sessions import SessionService
 from .auth import Tokens
@@ -22,7 +22,7 @@ from .auth import Tokens
 SCHEME = "bdfile://"
 LARGEST_UPLOAD = 512 * 1024 * 1024  # bytes; the session's quota may end it sooner
 CHUNK = 256 * 1024
-SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
+SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}\Z")
 
 
 class FileRoutes:
@@ -88,16 +88,14 @@ class FileRoutes:
             opened.close()
         return response
 
-    async def upload(self, request: web.Request) -> web.Response:
+    async def upload(self, request: web.Request, session: Session) -> web.Response:
         """Take a file, as the body with `?name=`, or as the first file of a form."""
-        session = self._sessions.find(request.headers.get("Swanbridge-Session", ""))
-        if session is None:
-            raise web.HTTPBadRequest(text="the header Swanbridge-Session must name an open session\n")
         name, chunks = await _body(request)
-        found = SUFFIX.search(name[-9:])
-        draft = session.files.draft(found.group().lower() if found else "")
+        found = SUFFIX.search(name)
+        draft: Draft | None = None
         size = 0
         try:
+            draft = session.files.draft(found.group().lower() if found else "")
             async for chunk in chunks:
                 size += len(chunk)
                 if size > LARGEST_UPLOAD:
@@ -107,7 +105,8 @@ class FileRoutes:
         except PortError as error:
             raise web.HTTPInsufficientStorage(text=f"{error.message}\n") from error
         finally:
-            draft.discard()
+            if draft is not None:
+                draft.discard()
         return web.json_response({"filePath": path, "size": size}, status=201)
 
 

@@ -12,6 +12,7 @@ from ..core.journal import Entry
 from ..core.tasks import Tasks
 
 OUTBOX = 1024  # events a reader may be behind; then it is closed with 1013 and may resume
+BACKLOG = 32 * 1024 * 1024  # bytes of answers a reader may be behind; then the same
 
 Send = Callable[[str], Coroutine[Any, Any, None]]
 
@@ -32,15 +33,22 @@ class Outbox:
         self._waiting: list[Entry | bytes | None] = []
         self._newest: dict[tuple[str, str], int] = {}
         self._behind = 0
+        self._backlog = 0
         self._drain: asyncio.Task[None] | None = None
         self._closed = False
 
     def respond(self, response: bytes) -> None:
         """Send a response."""
+        if self._closed:
+            return
         if self._drain is None:
             self._write(response)
-        else:
-            self._waiting.append(response)
+            return
+        self._waiting.append(response)
+        self._backlog += len(response)
+        if self._backlog > BACKLOG:
+            self.close()
+            self._overrun()
 
     def deliver(self, entry: Entry) -> None:
         """Send an event."""
@@ -91,9 +99,11 @@ class Outbox:
             await _Started(sending, waits_for)
             while self._waiting and not self._closed:
                 batch, self._waiting, self._newest = self._waiting, [], {}
-                self._behind = 0
+                self._behind = self._backlog = 0
                 lost = 0
                 for item in batch:
+                    if self._closed:
+                        break
                     if item is None:
                         lost += 1
                     elif isinstance(item, Entry):

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import errno
 import logging
 import os
+import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import orjson
 from aiohttp import web
+from swanbridge_protocol import Scope
+from swanbridge_protocol.errors import SwanError
 
-from ..core.journal import Entry
 from ..core.session import Caller, Session
 from ..core.tasks import Tasks
 from ..services.sessions import SessionService
@@ -23,6 +25,7 @@ from .connection import LARGEST_FRAME, SUBPROTOCOL, Connection
 from .dispatch import Dispatcher
 from .files import FileRoutes
 from .metrics import Metrics
+from .sse import EventStream
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +33,6 @@ Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 GRANT: web.RequestKey[Grant] = web.RequestKey("grant", Grant)
 
 OPEN_TO_ALL = ("/health", "/client/", "/files/")  # /files/{id} is checked by its signature
-SSE_BEHIND = 1024  # events a reader of /events may be behind; then its stream ends and it may resume
-SSE_KEEP_ALIVE = 15.0  # seconds
 
 
 class Server:
@@ -76,7 +77,7 @@ class Server:
         app.router.add_get("/ws", self._ws)
         app.router.add_post("/rpc", self._rpc)
         app.router.add_get("/events", self._events)
-        app.router.add_post("/files", self._files.upload)
+        app.router.add_post("/files", self._upload)
         app.router.add_get("/files/{name}", self._files.download)
         app.router.add_get("/health", self._health)
         app.router.add_get("/ready", self._readiness)
@@ -125,10 +126,10 @@ class Server:
     async def _admitted(self, request: web.Request, handler: Next, origin: str | None) -> web.StreamResponse:
         host = request.headers.get("Host")
         if (why := self._door.host_refused(host)) is not None:
-            raise web.HTTPForbidden(text=f"{why}\n")
+            raise _forbidden(why)
         public = request.path.startswith("/client/") or (request.path.startswith("/files/"))
         if not public and (why := self._door.origin_refused(origin, host)) is not None:
-            raise web.HTTPForbidden(text=f"{why}\n")
+            raise _forbidden(why)
         if request.method == "OPTIONS" and origin is not None:
             return web.Response(
                 status=204,
@@ -193,7 +194,11 @@ class Server:
             caller.session = self._session(named, grant)
         body = await request.read()
         if named is None and b'"session.open"' not in body:
-            own = caller.session = self._sessions.make(grant.app_id or "rpc")
+            try:
+                own = caller.session = self._sessions.make(grant.app_id or "rpc")
+            except SwanError as error:
+                refused = {"jsonrpc": "2.0", "error": error.to_wire(), "id": None}
+                return web.Response(body=orjson.dumps(refused), content_type="application/json")
         try:
             answer = self._dispatcher.answer(body, caller)
             response = await answer if isinstance(answer, Coroutine) else answer
@@ -207,13 +212,16 @@ class Server:
     def _session(self, session_id: str, grant: Grant) -> Session:
         found = self._sessions.find(session_id)
         if found is None or grant.app_id not in (None, found.app_id):
-            raise web.HTTPNotFound(text=f'there is no session "{session_id[:128]}"\n')
+            raise web.HTTPNotFound(text="there is no such session, or not with this token\n")
+        self._sessions.used(found)
         return found
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         named = request.headers.get("Swanbridge-Session") or request.query.get("session", "")
         session = self._session(named, request[GRANT])
         last = request.headers.get("Last-Event-ID") or request.query.get("lastEventId")
+        if last is not None and not (last.isascii() and last.isdecimal() and len(last) < 20):
+            raise web.HTTPBadRequest(text="Last-Event-ID is a sequence number\n")
         response = web.StreamResponse(
             headers={
                 "Content-Type": "text/event-stream",
@@ -223,51 +231,23 @@ class Server:
         )
         if (origin := request.headers.get("Origin")) is not None and self._door.origin_listed(origin):
             _allow_origin(response, origin)
-        queue: asyncio.Queue[Entry | None] = asyncio.Queue(SSE_BEHIND)
-        if last is not None:
-            if not last.isdecimal():
-                raise web.HTTPBadRequest(text="Last-Event-ID is a sequence number\n")
-            replay = session.journal.after(int(last))
-        else:
-            replay = []
-
-        def take(entry: Entry) -> None:
-            if queue.full():
-                session.listeners.remove(take)
-                while not queue.empty():
-                    queue.get_nowait()
-                queue.put_nowait(None)
-            else:
-                queue.put_nowait(entry)
-
-        def end() -> None:
-            if not queue.full():
-                queue.put_nowait(None)
-
-        session.listeners.append(take)
-        session.on_close.append(end)
+        stream = EventStream(session, None if last is None else int(last))
         try:
             await response.prepare(request)
-            for entry in replay:
-                await response.write(_event_text(entry))
-            while True:
-                try:
-                    async with asyncio.timeout(SSE_KEEP_ALIVE):
-                        item = await queue.get()
-                except TimeoutError:
-                    await response.write(b": still here\n\n")
-                    continue
-                if item is None:
-                    break
-                await response.write(_event_text(item))
+            await stream.send(response)
         except ConnectionError:
             log.debug("a reader of /events went away")
         finally:
-            if take in session.listeners:
-                session.listeners.remove(take)
-            if end in session.on_close:
-                session.on_close.remove(end)
+            self._sessions.used(session)
         return response
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        named = request.headers.get("Swanbridge-Session")
+        if named is None:
+            raise web.HTTPBadRequest(text="the header Swanbridge-Session must name an open session\n")
+        if request[GRANT].scope < Scope.APP:
+            raise web.HTTPForbidden(text="an upload needs a token with the app scope\n")
+        return await self._files.upload(request, self._session(named, request[GRANT]))
 
     async def _health(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "alive"}, headers={"Access-Control-Allow-Origin": "*"})
@@ -331,10 +311,26 @@ def _inside(folder: Path, name: str) -> Path:
     raise web.HTTPNotFound(text="there is no such file\n")
 
 
+def _forbidden(why: str) -> web.HTTPForbidden:
+    # What a header held may be no text.
+    return web.HTTPForbidden(text=why.encode("utf-8", "replace").decode() + "\n")
+
+
+def _require_free(path: Path) -> None:
+    """Raise `OSError` if a daemon listens at the socket, or if the path is something else than a socket.
+
+    A socket that nobody listens at is left over; asyncio replaces it.
+    """
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            if path.exists() and not path.is_socket():
+                raise OSError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+            return
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
 def _allow_origin(response: web.StreamResponse, origin: str) -> None:
     response.headers["Access-Control-Allow-Origin"] = origin
     response.headers["Vary"] = "Origin"
-
-
-def _event_text(entry: Entry) -> bytes:
-    return f"id: {entry.seq}\nevent: {entry.method}\ndata: {json.dumps(entry.params)}\n\n".encode()

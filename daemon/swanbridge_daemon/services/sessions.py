@@ -107,7 +107,7 @@ class SessionService:
                     seq=one.journal.seq,
                 )
                 for one in self.sessions.values()
-                if caller.app_id in (None, one.app_id)
+                if self._may_see(caller, one)
             ]
         )
 
@@ -149,6 +149,12 @@ class SessionService:
         loop = asyncio.get_running_loop()
         self._leaving[lost.session_id] = loop.call_later(self._grace, self._expire, lost)
 
+    def used(self, session: Session) -> None:
+        """Take note of a request over plain HTTP: the grace of a session without a socket begins anew."""
+        if (handle := self._leaving.pop(session.session_id, None)) is not None:
+            handle.cancel()
+            self.disconnected(session)
+
     async def end(self, ending: Session) -> None:
         """End a session and all that it holds."""
         if ending.closed:
@@ -184,6 +190,9 @@ class SessionService:
 
     def _expire(self, lost: Session) -> None:
         self._leaving.pop(lost.session_id, None)
+        if lost.listeners:  # somebody still reads its events over HTTP
+            self.disconnected(lost)
+            return
         lost.tasks.spawn(self.end(lost), "end of a lost session")
 
     def _resumable(self, params: session.OpenParams) -> Session | None:
@@ -206,6 +215,12 @@ class SessionService:
             caller.bind(to, after)
         else:
             self.disconnected(to)  # opened over plain HTTP: it lives as long as it is used
+
+    def _may_see(self, caller: Caller, one: Session) -> bool:
+        """Tell whether a session's id may be told: a program that knows another's could take it over."""
+        if caller.app_id is not None:
+            return caller.app_id == one.app_id
+        return caller.scope is not Scope.APP or caller.session is one
 
     def _opened(self, one: Session, *, resumed_: bool, truncated: bool) -> session.OpenResult:
         return session.OpenResult(

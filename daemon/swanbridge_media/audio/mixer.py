@@ -7,6 +7,7 @@ between a gain ramp and the final gain that the product applies already.
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -76,11 +77,14 @@ class Mixer:
 
     def _finish(self, out: Floats, frames: int, owner: int | None) -> Floats:
         # One rubbish sample would silence all others, as NaN spreads: look at the sum, search only then.
-        if not np.isfinite(out.sum()):
+        energy = float(out.dot(out))
+        if not math.isfinite(energy):
             self._scrub(frames)
             out = self._sum(out, frames, owner)
             np.nan_to_num(out, copy=False, nan=0.0)
-        np.clip(out, -1.0, 1.0, out=out)
+            energy = math.inf
+        if energy > 1.0:  # else no sample is beyond
+            out.clip(-1.0, 1.0, out=out)
         return out
 
     def _sum(self, buffer: Floats, frames: int, owner: int | None) -> Floats:

@@ -64,6 +64,7 @@ class Rows:
         self.weight: Floats = np.zeros(0, np.float32)
         self.owner = np.zeros(0, np.int64)
         self.wake = np.zeros(0, np.int64)  # frame by which the voice needs a look: edge or refill
+        self.soonest = NEVER  # no `wake` is earlier
         self.edge = np.zeros(0, np.int64)  # frame of the next edge that is certain: mark, end, failure
         self.dry = np.zeros(0, np.int64)  # frame where the data runs out though more should come
         self._free: list[int] = []

@@ -213,7 +213,10 @@ class Voices:
     def attend(self, limit: int) -> None:
         """Do what is due from the mixer's frame to `limit`: refills, and edges up to `limit` itself."""
         rows = self._rows
-        due = np.flatnonzero(rows.wake[: rows.top] <= limit)
+        if rows.soonest > limit:
+            return  # as for most blocks
+        wake = rows.wake[: rows.top]
+        due = np.flatnonzero(wake <= limit)
         copies = 0
         for row in due.tolist():
             voice = self._by_row[row]
@@ -222,6 +225,7 @@ class Voices:
                     continue
                 copies += 1
             self._attend(voice, limit)
+        rows.soonest = int(rows.wake[: rows.top].min(initial=NEVER))
 
     def _attend(self, voice: Voice, limit: int) -> None:
         feeder = self._feeder
@@ -350,6 +354,7 @@ class Voices:
         self._rows.edge[row] = edge
         self._rows.dry[row] = NEVER if is_last else end
         self._rows.wake[row] = wake
+        self._rows.soonest = min(self._rows.soonest, wake)
 
     # --- questions --------------------------------------------------------------------------------
 

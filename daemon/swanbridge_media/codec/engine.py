@@ -6,6 +6,7 @@ between them, so that nobody waits for more than 100 ms or so of sound being dec
 
 from __future__ import annotations
 
+import ctypes
 import os
 import selectors
 import signal
@@ -35,6 +36,7 @@ MEMORY: Final = 1536 * 1024 * 1024
 OPEN_FILES: Final = 4096
 PACKET: Final = 8  # answers to refills that may wait for each other
 _PR_SET_PDEATHSIG: Final = 1
+_M_ARENA_MAX: Final = -8
 
 _Outgoing = tuple[bool, m.Message, int]  # over the link?, message, descriptor or -1
 
@@ -213,6 +215,8 @@ def run(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's to answer
     av.logging.set_level(None)
     threading.stack_size(1024 * 1024)
+    # Each thread of a growing medium would reserve 64 MiB of address space for itself.
+    ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
     control = socket.socket(fileno=m.FD_CONTROL)
     link = socket.socket(fileno=m.FD_LINK)
     engine = Engine(control, link, m.FD_STATUS)

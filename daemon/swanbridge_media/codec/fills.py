@@ -39,13 +39,14 @@ class Waiting:
 
     def waiting(self, offset: int) -> None:
         """Answer the fill that is under way with what it has, ask for bytes, and let others into libav."""
+        answered = None
         if self.filling is not None and self.filling[1].written:
-            request, filling = self.filling
-            self.filling = None
-            filling.close()
-            self._fills.post_filled(request, filling, False, -1.0, None)
+            answered, self.filling = self.filling, None
+            answered[1].close()
+        self._fills.turn.give()  # first, so that who gets the message finds the status word clear
+        if answered is not None:
+            self._fills.post_filled(*answered, False, -1.0, None)
         self._fills.post(m.Want(self._media, offset))
-        self._fills.turn.give()
 
     def resumed(self) -> None:
         """Come back into libav."""
@@ -80,6 +81,7 @@ class Fills:
         self._fill(self.seeks.popleft() if self.seeks else self.refills.popleft())
 
     def accept(self, message: m.LinkToDecoder, descriptor: int | None) -> None:
+        """Take a message of the audio engine; the descriptor is its, and ours to close."""
         match message:
             case m.MapSlab():
                 if descriptor is not None:

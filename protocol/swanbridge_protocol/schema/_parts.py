@@ -22,7 +22,7 @@ ANY_CALL = ("internalError", "shuttingDown", "tooManyRequests")
 Schema = dict[str, Any]
 
 
-class Document(WireModel):
+class OpenRpcDocument(WireModel):
     """An OpenRPC document."""
 
     model_config = ConfigDict(extra="allow")
@@ -40,14 +40,14 @@ class EventHead(WireModel):
     seq: int = Field(ge=1, description="Counts per session, without gaps.")
     at: Seconds = Field(description="The daemon's clock; six decimals.")
     skipped: int | None = Field(
-        None, ge=1, description="How many sequence numbers were dropped just before; progress events only."
+        None, ge=1, description="How many events of progress were left out just before this one."
     )
 
 
-DISCOVER: Method[NoParams, Document] = Method(
+DISCOVER: Method[NoParams, OpenRpcDocument] = Method(
     "rpc.discover",
     NoParams,
-    Document,
+    OpenRpcDocument,
     "The OpenRPC document of this daemon.",
     scope=Scope.VIEW,
     dialect=Dialect.CONTROL,
@@ -67,7 +67,8 @@ class Chapter:
     @property
     def families(self) -> list[str]:
         """The families of its methods and events in order of appearance."""
-        return list(dict.fromkeys(family(item) for item in (*self.methods, *self.events)))
+        items: list[Method[Any, Any] | Event[Any]] = [*self.methods, *self.events]
+        return list(dict.fromkeys(family(item) for item in items))
 
 
 def chapters() -> list[Chapter]:
