@@ -18,6 +18,7 @@ say() { printf 'swanbridge: %s\n' "$*" >&2; }
 use_home() {
   if [[ -z ${HOME:-} || ! -d $HOME || ! -w $HOME ]]; then
     mkdir -p "$VENV/home"
+    say "no home directory to write to; using $VENV/home"
     export HOME=$VENV/home
   fi
 }
@@ -125,10 +126,11 @@ setup_python() {
   local want=$1 sum pip=("$VENV/bin/python" -m pip --quiet)
   sum=$(checksum "$ROOT/pyproject.toml" "$ROOT/constraints/build.txt" "$ROOT/constraints/$want.txt")
   if [[ -x $VENV/bin/python ]] && is_done "$VENV/.$want" "$sum"; then
+    use_home
     return
   fi
   make_venv
-  use_home
+  use_home # after the environment, which is cleared when made anew
   say "installing Python packages (constraints/$want.txt)"
   "${pip[@]}" install --require-hashes --no-deps -r "$ROOT/constraints/build.txt" >&2
   "${pip[@]}" install --require-hashes --no-deps --no-build-isolation -r "$ROOT/constraints/$want.txt" >&2
@@ -168,7 +170,6 @@ setup_javascript() {
   setup_node
   sum=$(checksum "$JS/package.json" "$JS/package-lock.json")
   if ! is_done "$JS/node_modules/.swanbridge" "$sum"; then
-    use_home
     say "installing Node packages (clients/js/package-lock.json)"
     (cd "$JS" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >&2)
     printf '%s\n' "$sum" >"$JS/node_modules/.swanbridge"

@@ -38,6 +38,7 @@ class Connection:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, notify: Notify) -> None:
         loop = asyncio.get_running_loop()
         self.lost: asyncio.Future[int | None] = loop.create_future()
+        self._given_up = False
         self._socket = socket
         self._notify = notify
         self._ids = itertools.count(1)
@@ -72,7 +73,7 @@ class Connection:
         """
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         quiet(future)
-        if self.lost.done():
+        if not self.usable:
             future.set_exception(ConnectionLost(f"{method}: the connection is lost"))
             return future
         number = next(self._ids)
@@ -85,6 +86,11 @@ class Connection:
         self._waiting[number] = (future, hook)
         return future
 
+    @property
+    def usable(self) -> bool:
+        """Whether calls can go out."""
+        return not self._given_up and not self.lost.done()
+
     async def close(self) -> None:
         """Close the socket; calls that have no answer fail with `ConnectionLost`."""
         with contextlib.suppress(aiohttp.ClientError, ConnectionError, TimeoutError):
@@ -94,7 +100,8 @@ class Connection:
         await asyncio.wait([self._writer, self._reader])
 
     def drop(self) -> None:
-        """Give the socket up without waiting for anything."""
+        """Give the socket up at once, without waiting for anything."""
+        self._given_up = True
         self._reader.cancel()
 
     async def _write(self) -> None:
@@ -127,6 +134,8 @@ class Connection:
             log.warning("the daemon sent what is not JSON")
             return
         for message in content if isinstance(content, list) else [content]:
+            if self._given_up:
+                return
             if not isinstance(message, dict):
                 log.warning("the daemon sent what is no JSON-RPC message")
             elif "method" in message:

@@ -53,7 +53,7 @@ _ERRORS: dict[int, type[SwanError]] = {
 
 
 class AudioEvent(NamedTuple):
-    """`name` is the tail of the `on_*`: "play", "time_update", …"""
+    """`name` is the tail of the `on_*`: "play" or "time_update", say."""
 
     name: str
     payload: chapter.AudioState | chapter.TimeUpdate | chapter.AudioError
@@ -286,8 +286,12 @@ class InnerAudioContext(Listening):
             return future
         self._awaited.append((name, future))
         if timeout is not None:
-            late = TimeoutError(f"no {name} within {timeout} s")
-            timer = loop.call_later(timeout, lambda: future.done() or future.set_exception(late))
+
+            def too_late() -> None:
+                if not future.done():
+                    future.set_exception(TimeoutError(f"no {name} within {timeout} s"))
+
+            timer = loop.call_later(timeout, too_late)
             future.add_done_callback(lambda _: timer.cancel())
         return future
 

@@ -90,7 +90,7 @@ class Link:
     def send(self, method: str, params: dict[str, Any]) -> asyncio.Future[Any]:
         """Call; property writes made before go out before."""
         self.flush()
-        if self._connection is not None and not self._connection.lost.done():
+        if self._connection is not None and self._connection.usable:
             return self._connection.send(method, params)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         quiet(future)
@@ -158,7 +158,7 @@ class Link:
     @property
     def connected(self) -> bool:
         """Whether calls go out at once."""
-        return self._connection is not None and not self._connection.lost.done()
+        return self._connection is not None and self._connection.usable
 
     def _end(self, why: ConnectionLost) -> None:
         if self._ended is not None:
@@ -182,7 +182,7 @@ class Link:
             log.info("the connection was lost (close code %s); coming back", code)
             try:
                 connection = await self._come_back()
-            except SwanError as error:
+            except Exception as error:  # whatever it is, nothing may wait for ever
                 log.warning("the connection is lost for good: %s", error)
                 self._end(ConnectionLost(f"the connection is lost for good: {error}"))
                 return
@@ -246,7 +246,7 @@ class Link:
                 objects = snapshot.objects
                 if self._last_seq is None:
                     self._last_seq = snapshot.seq
-        except ConnectionLost:
+        except BaseException:
             await connection.close()
             raise
         self._connection = connection

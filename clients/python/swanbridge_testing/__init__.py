@@ -1,1 +1,4 @@
-"""pytest fixtures and assertions on what was heard."""
+"""pytest fixtures and assertions on what was heard.
+
+Nothing is imported here: pytest loads `swanbridge_testing.plugin` in every run of an environment that has it.
+"""

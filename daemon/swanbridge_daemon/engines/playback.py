@@ -134,6 +134,7 @@ class Playback:
         when = self.heard_at(engine_time)
         if isinstance(self.clock, VirtualClock):
             self.clock.reach(when)
+            when = self.clock.now()  # it may stand between two frames; what begins now begins at its position
         elif when > self.clock.now() + NOW and edge.kind in voice.HEARD:
             voice.expect(self.clock.call_at(when, lambda: voice.edge(when, edge)))
             return

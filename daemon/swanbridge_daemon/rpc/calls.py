@@ -95,7 +95,8 @@ class Calls:
                 if lane is None:
                     return _wired(function(target, params))
                 return self._later(lane, function, target, params)
-            return _wire(function(target, params))
+            result = function(target, params)
+            return _wired(result) if isinstance(result, Coroutine) else _wire(result)
 
         return handle
 

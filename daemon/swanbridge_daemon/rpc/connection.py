@@ -149,6 +149,9 @@ class Connection:
         self._tasks.spawn(self._close(REPLACED, b"the session was resumed elsewhere"), "close")
 
     def _bind(self, session: Session, after: int | None) -> None:
+        if (before := self.caller.session) is not None:  # closed, and not quite gone
+            before.outlet = None
+            before.on_close.remove(self._session_ended)
         if session.outlet is not None:
             session.outlet.replaced()
         session.outlet = self

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -145,8 +146,10 @@ class Dispatcher:
 
     def _load(self) -> Callable[[Any, _Turn], Any]:
         # Not at start: importing it and its schema validator costs a quarter of the time to readiness.
-        from jsonrpcserver import Error, Success
-        from jsonrpcserver.main import dispatch_to_serializable
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # it reads its schema in the old way
+            from jsonrpcserver import Error, Success
+            from jsonrpcserver.main import dispatch_to_serializable
 
         def wrapped(handler: Handler) -> Callable[..., Any]:
             def call(turn: _Turn, /, *arguments: Any, **named: Any) -> Any:

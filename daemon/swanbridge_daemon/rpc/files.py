@@ -7,6 +7,7 @@ import mimetypes
 import re
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from aiohttp import BodyPartReader, web
@@ -74,7 +75,7 @@ class FileRoutes:
         except PortError as error:
             raise web.HTTPNotFound(text=f"{error.message}\n") from error
         try:
-            response = web.FileResponse(
+            response = _OnceOpened(
                 f"/proc/self/fd/{opened.descriptor}",
                 headers={
                     "Content-Type": mimetypes.guess_type(name)[0] or "application/octet-stream",
@@ -108,6 +109,18 @@ class FileRoutes:
             if draft is not None:
                 draft.discard()
         return web.json_response({"filePath": path, "size": size}, status=201)
+
+
+class _OnceOpened(web.FileResponse):
+    """A file that is looked at once: the descriptor in its path may be another file's soon.
+
+    The framework prepares every response after its handler, this one for the second time.
+    """
+
+    async def prepare(self, request: web.BaseRequest) -> Any:
+        if self.prepared:
+            return await web.StreamResponse.prepare(self, request)
+        return await super().prepare(request)
 
 
 async def _body(request: web.Request) -> tuple[str, AsyncIterator[bytes]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import logging
 import os
@@ -69,6 +68,7 @@ class Server:
         self._runner: web.AppRunner | None = None
         self._connections: set[Connection] = set()
         self.calls = Tasks()
+        self._unix: Path | None = None
         self.port = 0
 
     async def start(self, host: str, port: int, unix: Path | None) -> None:
@@ -92,13 +92,13 @@ class Server:
         await site.start()
         self.port = self._runner.addresses[0][1]
         if unix is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(unix)  # of a daemon that died
+            _require_free(unix)
             previous = os.umask(0o177)
             try:
                 await web.UnixSite(self._runner, str(unix)).start()
             finally:
                 os.umask(previous)
+            self._unix = unix
 
     async def close(self) -> None:
         """Tell every client that the daemon stops, and stop."""
@@ -106,6 +106,8 @@ class Server:
         await self.calls.close()
         if self._runner is not None:
             await self._runner.cleanup()
+        if self._unix is not None:
+            self._unix.unlink(missing_ok=True)
 
     # --- the checks ---------------------------------------------------------------------------------------
 

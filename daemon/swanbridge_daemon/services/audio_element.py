@@ -16,6 +16,9 @@ from ..core.session import Session
 
 CLOSEST = 0.015  # seconds; time updates never come closer (facts 5.1: 4 to 66 a second)
 SEEK_PATIENCE = 0.1  # seconds of playing that a seek may take before it is a `waiting`
+# Seconds after canplay in which `autoplay` still counts: a program may set it right after `src` (facts 2.10),
+# and what it did in one tick comes apart on the wire.
+AUTOPLAY_GRACE = 0.05
 
 
 class Happening(enum.Enum):
@@ -83,6 +86,7 @@ class AudioElement:
         self._duration_exact = False
         self._wanted = False  # to play
         self._may_autoplay = True
+        self._opened_at = 0.0
         self._must_open = False
         self._target: float | None = None  # where to go before anything else
         self._seeks = 0  # how many seeks the program made of this source; 0 in _seek_told: none to answer
@@ -132,6 +136,13 @@ class AudioElement:
             self._reopen()
         else:
             self.state = State.EMPTY
+
+    def set_autoplay(self, autoplay: bool) -> None:
+        """Play as soon as the source is open, or right now if it has just been opened."""
+        self.autoplay = autoplay
+        is_fresh = self.state is State.READY and self._clock.now() - self._opened_at <= AUTOPLAY_GRACE
+        if autoplay and is_fresh and self._may_autoplay:
+            self.play()
 
     def tune(self, *, volume: float | None, loop: bool | None, playback_rate: float | None) -> None:
         """Change what is heard at once."""
@@ -275,6 +286,7 @@ class AudioElement:
         self._resting = min(begin, self.duration)
         # Told to the player again: they may have changed while it was being opened.
         self._player.tune(gain=self.volume, loop=self.loop, rate=self.playback_rate)
+        self._opened_at = self._clock.now()
         self._tell(Happening.CANPLAY)
         if self.autoplay and self._may_autoplay:
             self._wanted = True

@@ -162,7 +162,7 @@ class InnerAudioService:
         if params.start_time is not None:
             element.start_time = params.start_time
         if params.autoplay is not None:
-            element.autoplay = params.autoplay
+            element.set_autoplay(params.autoplay)
         if params.obey_mute_switch is not None:
             context.obey_mute_switch = params.obey_mute_switch
         if params.volume is not None or params.loop is not None or params.playback_rate is not None:

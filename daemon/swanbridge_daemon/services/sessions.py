@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from swanbridge_protocol import PROTOCOL_VERSION, Scope, session
 from swanbridge_protocol._base import Nothing
@@ -55,7 +56,7 @@ class SessionService:
     @answers(session.OPEN)
     def open(self, caller: Caller, params: session.OpenParams) -> session.OpenResult:
         """Open or resume a session and bind the caller's socket to it."""
-        if caller.session is not None:
+        if caller.session is not None and not caller.session.closed:
             raise IllegalState("this socket has a session already: close it first, or open another socket")
         if params.protocol != PROTOCOL_VERSION:
             raise InvalidParams(f"protocol {params.protocol} is not spoken here; use {PROTOCOL_VERSION}")
@@ -76,10 +77,18 @@ class SessionService:
         return self._opened(made, resumed_=False, truncated=params.resume is not None)
 
     @answers(session.CLOSE)
-    async def close(self, caller: Caller, params: session.SessionRef) -> Nothing:
-        """End a session."""
-        await self.end(self._named(caller, params.session_id))
-        return Nothing()
+    def close(self, caller: Caller, params: session.SessionRef) -> Coroutine[Any, Any, Nothing]:
+        """End a session; calls that come behind find it closed already."""
+        ending = self._named(caller, params.session_id)
+        if ending.closed:
+            raise SessionRequired("the session has ended already")
+        self._leave(ending)
+
+        async def rest() -> Nothing:
+            await self._release(ending)
+            return Nothing()
+
+        return rest()
 
     @answers(session.SNAPSHOT)
     def snapshot(self, caller: Caller, params: session.SessionRef) -> session.Snapshot:
@@ -157,14 +166,21 @@ class SessionService:
 
     async def end(self, ending: Session) -> None:
         """End a session and all that it holds."""
-        if ending.closed:
-            return
+        if not ending.closed:
+            self._leave(ending)
+            await self._release(ending)
+
+    def _leave(self, ending: Session) -> None:
+        """Take no more calls for it, and stop what it does."""
         ending.closed = True
         self.sessions.pop(ending.session_id, None)
         if (handle := self._leaving.pop(ending.session_id, None)) is not None:
             handle.cancel()
         for family in ending.families.values():
             family.close()
+
+    async def _release(self, ending: Session) -> None:
+        """Give back what it held."""
         await ending.tasks.close()
         for release in reversed(ending.on_close):
             release()

@@ -27,6 +27,7 @@ def decode_whole(source: Bytes, limit: float) -> tuple[Sound, MediaInfo, bool]:
             part = np.empty((RING_FRAMES, 2), np.float32)
             filling = Filling(part, 0, RING_FRAMES)
             cursor.fill(filling, -1.0, 1.0, loop=False)
+            filling.close()
             frames += filling.written
             parts.append(part[: filling.written])
         sound = np.concatenate(parts) if parts else np.zeros((0, 2), np.float32)

@@ -12,7 +12,7 @@ from typing import Final
 
 from ..messages import MIX_RATE, RING_FRAMES
 from .decoder import BROKEN, Decoder
-from .resample import Resampler, Sound, Tempo, lead, steps
+from .resample import Resampler, Sound, Tempo, lead, make_sane, steps
 from .source import Trouble
 
 __all__ = ["Cursor", "Filling"]
@@ -35,7 +35,7 @@ class Filling:
         self.marks: list[tuple[int, float]] = []
 
     def take(self, sound: Sound) -> int:
-        """Write what there is room for; gives the number of frames."""
+        """Write what there is room for, mono on both channels; gives the number of frames."""
         count = min(len(sound), self.room)
         at = (self._column + self.written) % RING_FRAMES
         first = min(count, RING_FRAMES - at)
@@ -46,8 +46,12 @@ class Filling:
         return count
 
     def close(self) -> None:
-        """Take nothing any more."""
+        """Take nothing any more, and leave nothing that would spoil the mix."""
         self.room = 0
+        at = self._column % RING_FRAMES
+        first = min(self.written, RING_FRAMES - at)
+        make_sane(self._row[at : at + first])
+        make_sane(self._row[: self.written - first])
 
 
 class Cursor:

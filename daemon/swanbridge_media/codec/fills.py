@@ -137,7 +137,8 @@ class Fills:
     def _fill_now(self, medium: Medium, request: m.Fill, filling: Filling) -> None:
         """Decode for a voice, in the medium's thread if it has one."""
         if self._voices.get(request.voice) != request.media:
-            return  # dropped while it waited
+            self._post_empty(request, None)  # dropped while it waited
+            return
         waiting = self._waiting.get(request.media)
         if waiting is not None:
             waiting.filling = request, filling
@@ -156,6 +157,7 @@ class Fills:
             traceback.print_exc()
             trouble = Trouble("system", f"the decoder failed: {error!r}")
         if waiting is None or waiting.filling is not None:  # else it was answered while it waited
+            filling.close()
             self.post_filled(request, filling, ended, duration, trouble)
         if waiting is not None:
             waiting.filling = None

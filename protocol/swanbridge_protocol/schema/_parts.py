@@ -65,6 +65,11 @@ class Chapter:
     events: tuple[Event[Any], ...]
 
     @property
+    def title(self) -> str:
+        """Its heading."""
+        return self.name.replace("_", " ").capitalize()
+
+    @property
     def families(self) -> list[str]:
         """The families of its methods and events in order of appearance."""
         items: list[Method[Any, Any] | Event[Any]] = [*self.methods, *self.events]
@@ -157,10 +162,14 @@ class Components:
 
     def members(self, model: type[BaseModel], mode: JsonSchemaMode) -> Iterator[tuple[str, Schema, bool]]:
         """Yield wire name, schema and whether it must be there, of each member."""
-        schema = self.schemas[self.name(model, mode)]
-        required = schema.get("required", ())
-        for name, member in schema.get("properties", {}).items():
-            yield name, member, name in required
+        return members_of(self.schemas[self.name(model, mode)])
+
+
+def members_of(schema: Schema) -> Iterator[tuple[str, Schema, bool]]:
+    """Yield wire name, schema and whether it must be there, of each member of an object."""
+    required = schema.get("required", ())
+    for name, member in schema.get("properties", {}).items():
+        yield name, member, name in required
 
 
 def reference_name(schema: Schema) -> str:

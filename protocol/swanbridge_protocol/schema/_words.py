@@ -22,8 +22,7 @@ def without_null(schema: Schema) -> Schema:
 def limits(schema: Schema) -> str:
     """Return unit, range, lengths, pattern and default: `seconds, 0 to 3,600, default 0.25`; may be empty."""
     schema = without_null(schema)
-    unit = schema.get("unit")
-    said = [_UNITS.get(unit, unit)] if unit else []
+    said = [_UNITS.get(schema["unit"], str(schema["unit"]))] if "unit" in schema else []
     said.extend(_range(schema))
     said.extend(_length(schema))
     if "pattern" in schema:
@@ -56,5 +55,6 @@ def _number(value: Any) -> str:
 
 
 def sentence(*parts: str) -> str:
-    """Join parts that say something, each ended by a full stop."""
-    return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in parts if part)
+    """Join the parts that say something into sentences."""
+    said = (part[0].upper() + part[1:] for part in parts if part)
+    return " ".join(part if part.endswith((".", "!", "?")) else f"{part}." for part in said)

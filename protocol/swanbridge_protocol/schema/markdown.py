@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
-from .. import catalogue, inner_audio, session
-from .._base import PROTOCOL_VERSION, Dialect, Event, Method, Scope
+from .. import catalogue, session
+from .._base import PROTOCOL_VERSION, Event, Method, Scope, WireModel
 from ..errors import BY_NAME
 from . import _bounds, _examples
 from ._parts import (
@@ -19,7 +19,7 @@ from ._parts import (
     Schema,
     chapters,
     expected_errors,
-    family,
+    members_of,
     prose,
     reference_name,
 )
@@ -44,8 +44,7 @@ def markdown() -> str:
         lines += _chapter(chapter, components)
     lines += ["## Shared objects", ""]
     for name in shared:
-        schema = components.schemas[name]
-        lines += [f"### {name}", "", schema.get("description", ""), "", *_members(_properties(schema)), ""]
+        lines += _object(name, components)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -79,8 +78,8 @@ def _session(components: Components) -> list[str]:
         "",
         *_members(head),
         "",
-        "Coalesced events are reports of progress: for a reader that is behind, the newest of each object stays and the "
-        "older ones are left out. No other event is ever left out.",
+        "Coalesced events are reports of progress: for a reader that is behind, the newest of each object stays and "
+        "the older ones are left out. No other event is ever left out.",
         "",
         "### Resuming",
         "",
@@ -102,8 +101,9 @@ def _session(components: Components) -> list[str]:
         "",
         "### Two dialects",
         "",
-        "Swan methods take what mini-programs hand over: unknown members are ignored, numbers may be strings and strings "
-        "numbers; booleans are neither. Control methods refuse unknown members. A bad parameter is answered so:",
+        "Swan methods take what mini-programs hand over: unknown members are ignored, a number may come as a string "
+        "and a string as a number; a boolean is neither. Control methods refuse unknown members. A bad parameter is "
+        "answered so:",
         "",
         "| | missing or of the wrong type | out of range |",
         "| --- | --- | --- |",
@@ -148,14 +148,12 @@ def _limits() -> list[str]:
 
 
 def _chapter(chapter: Chapter, components: Components) -> Iterator[str]:
-    for name in chapter.families:
-        yield from (f"## {name}", "", chapter.summary, "")
-        for method in chapter.methods:
-            if family(method) == name:
-                yield from _method(method, components)
-        for event in chapter.events:
-            if family(event) == name:
-                yield from _event(event, components)
+    yield from (f"## {chapter.title}", "", chapter.summary, "")
+    for method in chapter.methods:
+        yield from _method(method, components)
+    if chapter.events:
+        yield from (f"### {chapter.title} events", "")
+        yield from _events(chapter.events, components)
 
 
 def _method(method: Method[Any, Any], components: Components) -> Iterator[str]:
@@ -170,17 +168,42 @@ def _method(method: Method[Any, Any], components: Components) -> Iterator[str]:
     yield from ("Errors: " + ", ".join(_error_words(kind.name) for kind in expected_errors(method)) + ".", "")
 
 
-def _event(event: Event[Any], components: Components) -> Iterator[str]:
+def _events(events: tuple[Event[Any], ...], components: Components) -> Iterator[str]:
+    """Yield the table of events, and once each payload."""
     yield from (
-        f"### {event.name}",
-        "",
-        prose(event.summary) + (" Coalesced." if event.coalesced else ""),
+        *_table(
+            ("event", "payload", "coalesced", "when"),
+            (
+                (
+                    f"`{event.name}`",
+                    _link(components.name(event.payload, "serialization")),
+                    "yes" if event.coalesced else "",
+                    prose(event.summary),
+                )
+                for event in events
+            ),
+        ),
         "",
     )
-    yield from _described("Payload", event.payload, "serialization", components)
+    for name in dict.fromkeys(components.name(event.payload, "serialization") for event in events):
+        yield from _object(name, components)
 
 
-def _described(title: str, model: Any, mode: Any, components: Components) -> Iterator[str]:
+def _object(name: str, components: Components) -> list[str]:
+    schema = components.schemas[name]
+    return [
+        f"### {_heading(name)}",
+        "",
+        schema.get("description", ""),
+        "",
+        *_members(members_of(schema)),
+        "",
+    ]
+
+
+def _described(
+    title: str, model: type[WireModel], mode: Literal["validation", "serialization"], components: Components
+) -> Iterator[str]:
     members = list(components.members(model, mode))
     if not members:
         yield from (f"{title}: none." if mode == "validation" else f"{title}: `{{}}`.", "")
@@ -190,34 +213,30 @@ def _described(title: str, model: Any, mode: Any, components: Components) -> Ite
 
 def _members(members: Iterable[tuple[str, Schema, bool]]) -> list[str]:
     return _table(
-        ("member", "type", "", ""),
+        ("member", "type", "needed", "unit, range, default", "meaning"),
         (
             (
                 f"`{name}`",
                 _type(without_null(schema)),
-                "" if required else "optional",
-                sentence(without_null(schema).get("description", ""), limits(schema)),
+                "yes" if required else "",
+                limits(schema),
+                sentence(without_null(schema).get("description", "")),
             )
             for name, schema, required in members
         ),
     )
 
 
-def _properties(schema: Schema) -> Iterator[tuple[str, Schema, bool]]:
-    for name, member in schema.get("properties", {}).items():
-        yield name, member, name in schema.get("required", ())
-
-
 def _shared(components: Components) -> list[str]:
     """Return the components that others refer to; the rest stands with its method or event."""
+    payloads = {components.name(event.payload, "serialization") for event in catalogue.EVENTS.values()}
     found = re.findall(r"#/components/schemas/(\w+)", repr(components.schemas))
-    return sorted(set(found))
+    return sorted(set(found) - payloads)
 
 
 def _type(schema: Schema) -> str:
     if "$ref" in schema:
-        name = reference_name(schema)
-        return f"[{name}](#{_anchor(name)})"
+        return _link(reference_name(schema))
     if "const" in schema:
         return f"`{schema['const']}`"
     if "enum" in schema:
@@ -231,6 +250,14 @@ def _type(schema: Schema) -> str:
     if schema.get("type") == "object" and isinstance(values, dict):
         return f"object of {_type(values)}"
     return str(schema.get("type", "any"))
+
+
+def _heading(name: str) -> str:
+    return f"Object {name}"  # not the bare name: a chapter may have it, and then its fragment, too
+
+
+def _link(name: str) -> str:
+    return f"[{name}](#{_anchor(_heading(name))})"
 
 
 def _error_words(name: str) -> str:

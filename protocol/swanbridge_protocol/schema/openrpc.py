@@ -7,7 +7,17 @@ from typing import Any
 from .. import catalogue
 from .._base import PROTOCOL_VERSION, Event, Method
 from ..errors import BY_NAME, SwanError
-from ._parts import ANY_CALL, Components, EventHead, chapters, expected_errors, family, methods, prose
+from ._parts import (
+    ANY_CALL,
+    PLAIN_FUNCTIONS,
+    Components,
+    EventHead,
+    chapters,
+    expected_errors,
+    family,
+    methods,
+    prose,
+)
 
 OPENRPC = "1.3.2"
 
@@ -20,6 +30,8 @@ def openrpc(version: str) -> dict[str, Any]:
     """
     components = Components()
     families = {name: chapter.summary for chapter in chapters() for name in chapter.families}
+    if PLAIN_FUNCTIONS in families:
+        families[PLAIN_FUNCTIONS] = "Functions that belong to no object."
     return {
         "openrpc": OPENRPC,
         "info": {

@@ -5,26 +5,26 @@
 
 /** How far; at most a day at once. */
 export interface AdvanceParams {
-    /** seconds, 0 to 86,400. */
+    /** Seconds, 0 to 86,400. */
     seconds: number;
 }
 
 /** Where the clock stands. */
 export interface AdvanceResult {
-    /** seconds. */
+    /** Seconds. */
     now: number;
 }
 
 /** Why playing cannot go on: 10001 system, 10002 network, 10003 file, 10004 format, -1 unknown. */
 export interface AudioError {
     contextId: string;
-    /** 0 until known; six decimals. seconds. */
+    /** 0 until known; six decimals. Seconds. */
     duration: number;
-    /** Six decimals. seconds. */
+    /** Six decimals. Seconds. */
     currentTime: number;
     /** True while paused or stopped. */
     paused: boolean;
-    /** The source is at hand up to here. seconds. */
+    /** The source is at hand up to here. Seconds. */
     buffered: number;
     errCode: number;
     errMsg: string;
@@ -44,20 +44,20 @@ export interface AudioOptionResult {
 /** The read-only properties; they come with every state event. */
 export interface AudioState {
     contextId: string;
-    /** 0 until known; six decimals. seconds. */
+    /** 0 until known; six decimals. Seconds. */
     duration: number;
-    /** Six decimals. seconds. */
+    /** Six decimals. Seconds. */
     currentTime: number;
     /** True while paused or stopped. */
     paused: boolean;
-    /** The source is at hand up to here. seconds. */
+    /** The source is at hand up to here. Seconds. */
     buffered: number;
 }
 
 /** A 16-bit WAV in the caller's temp store. */
 export interface CaptureFile {
     filePath: string;
-    /** seconds. */
+    /** Seconds. */
     duration: number;
     sampleRate: number;
     numberOfChannels: number;
@@ -71,7 +71,7 @@ export interface CaptureRef {
 
 /** The caller's own share; `"all"` for the mix, a session's id for another's. */
 export interface CaptureStartParams {
-    /** at most 128 characters. */
+    /** At most 128 characters. */
     sessionId?: string | null;
 }
 
@@ -83,7 +83,7 @@ export interface CaptureStarted {
 /** Which clock the daemon runs on and what it shows. */
 export interface ClockState {
     mode: 'real' | 'virtual';
-    /** seconds. */
+    /** Seconds. */
     now: number;
 }
 
@@ -95,7 +95,7 @@ export interface ContextParams {
 
 /** What a capture holds. */
 export interface Description {
-    /** seconds. */
+    /** Seconds. */
     duration: number;
     segments: Segment[];
     dropouts: Dropout[];
@@ -125,19 +125,19 @@ export interface DeviceSelectParams {
 
 /** Sound was due and was not there. */
 export interface Dropout {
-    /** seconds. */
+    /** Seconds. */
     at: number;
-    /** seconds. */
+    /** Seconds. */
     length: number;
 }
 
 /** What every event's params begin with; the event's own payload stands beside it. */
 export interface EventHead {
-    /** Counts per session, without gaps. at least 1. */
+    /** Counts per session, without gaps. At least 1. */
     seq: number;
-    /** The daemon's clock; six decimals. seconds. */
+    /** The daemon's clock; six decimals. Seconds. */
     at: number;
-    /** How many events of progress were left out just before this one. at least 1. */
+    /** How many events of progress were left out just before this one. At least 1. */
     skipped?: number;
 }
 
@@ -147,9 +147,9 @@ export interface FindParams {
     captureId: string;
     /** 1 to 4,096 characters. */
     filePath: string;
-    /** seconds, at least 0. */
+    /** Seconds, at least 0. */
     from?: number | null;
-    /** seconds, at least 0. */
+    /** Seconds, at least 0. */
     to?: number | null;
 }
 
@@ -160,9 +160,9 @@ export interface FindResult {
 
 /** A stretch of a session's journal. */
 export interface JournalParams {
-    /** at most 128 characters. */
+    /** At most 128 characters. */
     sessionId?: string | null;
-    /** at least 1, default 1. */
+    /** At least 1, default 1. */
     fromSeq?: number;
     /** 1 to 10,000, default 1000. */
     limit?: number;
@@ -176,7 +176,7 @@ export interface JournalResult {
 
 /** The clip begins here; `score` is the normalised correlation, 1 for the very same samples. */
 export interface Match {
-    /** seconds. */
+    /** Seconds. */
     at: number;
     score: number;
 }
@@ -193,11 +193,11 @@ export interface OpenParams {
     appId: string;
     /** 1. */
     protocol: number;
-    /** The program's own files. at most 4,096 characters. */
+    /** The program's own files. At most 4,096 characters. */
     packageRoot?: string | null;
-    /** Period of onTimeUpdate; 0 for none, else at least 0.015. seconds, 0 to 3,600, default 0.25. */
+    /** Period of onTimeUpdate; 0 for none, else at least 0.015. Seconds, 0 to 3,600, default 0.25. */
     timeUpdateInterval?: number;
-    /** at most 64 characters. */
+    /** At most 64 characters. */
     persona?: string | null;
     resume?: Resume | null;
 }
@@ -225,11 +225,11 @@ export interface OpenRpcDocument {
 
 /** Take up a session again after its socket was lost. */
 export interface Resume {
-    /** at most 128 characters. */
+    /** At most 128 characters. */
     sessionId: string;
-    /** As `session.open` gave it; another one means another daemon. at most 128 characters. */
+    /** As `session.open` gave it; another one means another daemon. At most 128 characters. */
     epoch: string;
-    /** The last event that was received. at least 0. */
+    /** The last event that was received. At least 0. */
     lastSeq: number;
 }
 
@@ -237,13 +237,13 @@ export interface Resume {
 export interface RunUntilParams {
     /** A wire name, `innerAudioContext.onEnded`. 1 to 128 characters. */
     event: string;
-    /** seconds, 0 to 86,400. */
+    /** Seconds, 0 to 86,400. */
     limit: number;
 }
 
 /** Where the clock stands, and the event's params if it came. */
 export interface RunUntilResult {
-    /** seconds. */
+    /** Seconds. */
     now: number;
     event?: Record<string, unknown>;
 }
@@ -252,20 +252,20 @@ export interface RunUntilResult {
 export interface SeekParams {
     /** Chosen by the client. 1 to 128 characters. */
     contextId: string;
-    /** seconds. */
+    /** Seconds. */
     position: number;
 }
 
 /** A stretch of sound or of silence; levels in dBFS, frequency in Hz. */
 export interface Segment {
-    /** seconds. */
+    /** Seconds. */
     start: number;
-    /** seconds. */
+    /** Seconds. */
     end: number;
     kind: 'sound' | 'silence';
-    /** dBFS; absent for digital silence. */
+    /** DBFS; absent for digital silence. */
     rms?: number;
-    /** dBFS; absent for digital silence. */
+    /** DBFS; absent for digital silence. */
     peak?: number;
     /** Hz; absent for silence. */
     dominantFrequency?: number;
@@ -282,7 +282,7 @@ export interface SessionInfo {
     sessionId: string;
     appId: string;
     connected: boolean;
-    /** seconds. */
+    /** Seconds. */
     openedAt: number;
     seq: number;
 }
@@ -294,7 +294,7 @@ export interface SessionList {
 
 /** A session; the caller's own when absent. */
 export interface SessionRef {
-    /** at most 128 characters. */
+    /** At most 128 characters. */
     sessionId?: string | null;
 }
 
@@ -302,9 +302,9 @@ export interface SessionRef {
 export interface SetParams {
     /** Chosen by the client. 1 to 128 characters. */
     contextId: string;
-    /** A path of the session or package, http(s):// or data: URL. at most 4,194,304 characters. */
+    /** A path of the session or package, http(s):// or data: URL. At most 4,194,304 characters. */
     src?: string | null;
-    /** Where playing begins. seconds, at least 0. */
+    /** Where playing begins. Seconds, at least 0. */
     startTime?: number | null;
     /** Play as soon as the source can be played. */
     autoplay?: boolean | null;
@@ -330,9 +330,9 @@ export interface Snapshot {
 /** Progress. */
 export interface TimeUpdate {
     contextId: string;
-    /** seconds. */
+    /** Seconds. */
     currentTime: number;
-    /** seconds. */
+    /** Seconds. */
     duration: number;
 }
 
@@ -340,7 +340,7 @@ export interface TimeUpdate {
 export interface UrlParams {
     /** A `bdfile://` path of the session. 1 to 4,096 characters. */
     filePath: string;
-    /** seconds, more than 0, at most 86,400, default 3600. */
+    /** Seconds, more than 0, at most 86,400, default 3600. */
     expiresIn?: number;
 }
 

@@ -1,0 +1,7 @@
+"""`python -m swanbridge_client` is the command `swanbridge`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())
