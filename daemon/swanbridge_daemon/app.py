@@ -180,9 +180,6 @@ class Daemon:
         self._storage.close()
         for path in self._written:
             _remove_own(path)
-        if self.settings.unix:
-            with contextlib.suppress(OSError):
-                os.unlink(self.settings.unix)
 
     def _write_ready_files(self, base: str) -> None:
         content = json.dumps(
@@ -237,8 +234,11 @@ class Daemon:
         return secrets.token_hex(16)
 
     async def _settled(self) -> None:
+        """Wait for accepted work, and for readers: nothing is coalesced on the virtual clock."""
         for session in list(self._sessions.sessions.values()):
             await self._calls.quiet(session)
+            if session.outlet is not None:
+                await session.outlet.drained()
         await self._sessions.settled()
         await self._playback.pending.settled()
 

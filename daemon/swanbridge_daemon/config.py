@@ -28,8 +28,10 @@ def _several(help_: str, **more: Any) -> Any:
 
 
 def _state_home() -> str:
-    base = os.environ.get("STATE_DIRECTORY") or os.environ.get("XDG_STATE_HOME")
-    return str(Path(base or Path.home() / ".local/state") / "swanbridge")
+    if service := os.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
+        return service  # systemd made it for us alone
+    base = os.environ.get("XDG_STATE_HOME")
+    return str((Path(base) if base else Path.home() / ".local/state") / "swanbridge")
 
 
 def runtime_directory() -> Path:

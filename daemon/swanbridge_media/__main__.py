@@ -7,7 +7,9 @@ def main() -> int:
     """Run the engine that the first argument names until the daemon hangs up."""
     kinds = ("audio", "decoder")
     if len(sys.argv) < 2 or sys.argv[1] not in kinds:
-        print(f"usage: python -m swanbridge_media {'|'.join(kinds)}  (started by swanbridged)", file=sys.stderr)
+        print(
+            f"usage: python -m swanbridge_media {'|'.join(kinds)}  (started by swanbridged)", file=sys.stderr
+        )
         return 2
     if sys.argv[1] == "audio":
         from .audio.engine import run

@@ -23,7 +23,7 @@ CHANNELS: Final = 2
 MAX_PACKET: Final = 128 * 1024
 
 SLAB_ROWS: Final = 64
-RING_FRAMES: Final = 24_000  # half a second; a row is RING_FRAMES * CHANNELS float32, interleaved
+RING_FRAMES: Final = 48_000  # a second; a row is RING_FRAMES * CHANNELS float32, interleaved
 
 
 class Message(msgspec.Struct, array_like=True, tag=True, frozen=True):
@@ -33,19 +33,19 @@ class Message(msgspec.Struct, array_like=True, tag=True, frozen=True):
 # --- both kinds of child ------------------------------------------------------------------------------------
 
 
-class Ping(Message):
+class Ping(Message, frozen=True):
     """Are you there? Answered with `Done`."""
 
     rid: int
 
 
-class Done(Message):
+class Done(Message, frozen=True):
     """A request without a result is done."""
 
     rid: int
 
 
-class Failed(Message):
+class Failed(Message, frozen=True):
     """A request failed.
 
     `kind` decides the error that a program sees: file 10003, format 10004, network 10002, system 10001.
@@ -56,7 +56,7 @@ class Failed(Message):
     message: str
 
 
-class Hello(Message):
+class Hello(Message, frozen=True):
     """The first message of a child: its imports are done and it takes requests.
 
     `notes` say what of the sandbox is not in force and why; `backend` is what an audio engine can open.
@@ -69,7 +69,7 @@ class Hello(Message):
 # --- daemon -> decoder --------------------------------------------------------------------------------------
 
 
-class OpenMedia(Message):
+class OpenMedia(Message, frozen=True):
     """Open a file whose descriptor rides along.
 
     `growing` files are still being fetched: `Announce` says which bytes are there, a read beyond them waits
@@ -83,13 +83,13 @@ class OpenMedia(Message):
     growing: bool
 
 
-class CloseMedia(Message):
+class CloseMedia(Message, frozen=True):
     """Forget a medium."""
 
     media: int
 
 
-class Announce(Message):
+class Announce(Message, frozen=True):
     """Which byte ranges [start, end) of a growing file are there now, sorted and disjoint."""
 
     media: int
@@ -99,7 +99,7 @@ class Announce(Message):
     error: str
 
 
-class MakeClip(Message):
+class MakeClip(Message, frozen=True):
     """Decode a whole short file once, for sharing; the sound goes to the audio engine as `ClipData`.
 
     The file's descriptor rides along. Answered with `ClipMade`, or `Failed` kind "format" when it is longer
@@ -112,13 +112,13 @@ class MakeClip(Message):
     limit: float
 
 
-class DescribeCapture(Message):
+class DescribeCapture(Message, frozen=True):
     """Say what a capture's WAV holds; its descriptor rides along. Answered with `Described`."""
 
     rid: int
 
 
-class FindClip(Message):
+class FindClip(Message, frozen=True):
     """Where does `clip` (opened with `OpenMedia` before) occur in the WAV whose descriptor rides along?
 
     Answered with `Found`. `start`/`end` bound the search, in seconds of the capture; end -1: to its end.
@@ -145,14 +145,14 @@ class MediaInfo(msgspec.Struct, array_like=True, frozen=True):
     bit_rate: int
 
 
-class MediaOpened(Message):
+class MediaOpened(Message, frozen=True):
     """The medium can be played: its first frame was decoded."""
 
     rid: int
     info: MediaInfo
 
 
-class ClipMade(Message):
+class ClipMade(Message, frozen=True):
     """The clip is with the audio engine."""
 
     rid: int
@@ -160,7 +160,7 @@ class ClipMade(Message):
     frames: int
 
 
-class Want(Message):
+class Want(Message, frozen=True):
     """A read of a growing file waits for bytes from `offset` on."""
 
     media: int
@@ -178,7 +178,7 @@ class SegmentFact(msgspec.Struct, array_like=True, frozen=True):
     frequency: float | None
 
 
-class Described(Message):
+class Described(Message, frozen=True):
     """Segments in order, and holes torn into sound: (at, length) in seconds."""
 
     rid: int
@@ -187,7 +187,7 @@ class Described(Message):
     dropouts: list[tuple[float, float]]
 
 
-class Found(Message):
+class Found(Message, frozen=True):
     """Places (at, score) in order of time."""
 
     rid: int
@@ -197,13 +197,13 @@ class Found(Message):
 # --- audio engine -> decoder (link) -------------------------------------------------------------------------
 
 
-class MapSlab(Message):
+class MapSlab(Message, frozen=True):
     """A slab of SLAB_ROWS rows; the memfd rides along."""
 
     slab: int
 
 
-class Fill(Message):
+class Fill(Message, frozen=True):
     """Write up to `frames` frames of `media` into a row, from `column` on, wrapping at RING_FRAMES.
 
     `position` >= 0 asks to go there first (exact to the sample at rate 1); -1 carries on. `loop`: at the end
@@ -223,7 +223,7 @@ class Fill(Message):
     token: int
 
 
-class DropVoice(Message):
+class DropVoice(Message, frozen=True):
     """The voice needs its cursor no more."""
 
     voice: int
@@ -232,7 +232,7 @@ class DropVoice(Message):
 # --- decoder -> audio engine (link) -------------------------------------------------------------------------
 
 
-class Filled(Message):
+class Filled(Message, frozen=True):
     """`frames` were written (fewer than asked only at the end, or when a growing file has no more yet).
 
     `position` is the media time of the first of them. `marks` are (frame offset, media position) where a loop
@@ -251,7 +251,7 @@ class Filled(Message):
     error: str
 
 
-class ClipData(Message):
+class ClipData(Message, frozen=True):
     """A clip, decoded: a memfd of `frames` * CHANNELS float32 rides along."""
 
     clip: int
@@ -261,13 +261,13 @@ class ClipData(Message):
 # --- daemon -> audio engine ---------------------------------------------------------------------------------
 
 
-class AttachDecoder(Message):
+class AttachDecoder(Message, frozen=True):
     """A decoder (re)started; its end of the link rides along. A former link of that index is dead."""
 
     decoder: int
 
 
-class OpenSpeaker(Message):
+class OpenSpeaker(Message, frozen=True):
     """Open the speaker; answered with `SpeakerOpened`, or `Failed` and the virtual one stays."""
 
     rid: int
@@ -275,13 +275,13 @@ class OpenSpeaker(Message):
     latency: float  # seconds asked of PortAudio
 
 
-class ListSpeakers(Message):
+class ListSpeakers(Message, frozen=True):
     """Answered with `Speakers`; does not disturb what plays."""
 
     rid: int
 
 
-class LoadVoice(Message):
+class LoadVoice(Message, frozen=True):
     """Make a voice, or give it another source; it is silent until `StartVoice`.
 
     Sound comes from `media` of decoder number `decoder`, or from `clip` if that is >= 0 (then decoder is -1).
@@ -299,19 +299,19 @@ class LoadVoice(Message):
     gain: float
 
 
-class StartVoice(Message):
+class StartVoice(Message, frozen=True):
     """Play from where it stands; `Edge` "started" tells when the first sample sounds."""
 
     voice: int
 
 
-class PauseVoice(Message):
+class PauseVoice(Message, frozen=True):
     """Stand still (short fade); `Edge` "paused" carries the exact position."""
 
     voice: int
 
 
-class SeekVoice(Message):
+class SeekVoice(Message, frozen=True):
     """Go elsewhere, playing or not; `Edge` "seeked" with `token` when sound from there is at hand."""
 
     voice: int
@@ -319,7 +319,7 @@ class SeekVoice(Message):
     token: int
 
 
-class TuneVoice(Message):
+class TuneVoice(Message, frozen=True):
     """Change gain (ramped), loop, or rate (None: leave). A new rate refills from the present position."""
 
     voice: int
@@ -328,26 +328,26 @@ class TuneVoice(Message):
     rate: float | None
 
 
-class FreeVoice(Message):
+class FreeVoice(Message, frozen=True):
     """End the voice (short fade) and free its row."""
 
     voice: int
 
 
-class DropClip(Message):
+class DropClip(Message, frozen=True):
     """Free a clip that no voice uses."""
 
     clip: int
 
 
-class Render(Message):
+class Render(Message, frozen=True):
     """Virtual clock: play on to frame `until`, but stop at the first frame with an edge. -> `Rendered`."""
 
     rid: int
     until: int
 
 
-class StartCapture(Message):
+class StartCapture(Message, frozen=True):
     """Write what sounds from now on into the WAV file whose descriptor rides along.
 
     `owner` -1: the mix. Answered with `Done`.
@@ -358,14 +358,14 @@ class StartCapture(Message):
     owner: int
 
 
-class StopCapture(Message):
+class StopCapture(Message, frozen=True):
     """Complete the file; answered with `CaptureStopped`."""
 
     rid: int
     capture: int
 
 
-class FlushCapture(Message):
+class FlushCapture(Message, frozen=True):
     """Make the file of a running capture readable as it is; answered with `CaptureStopped` though it goes on."""
 
     rid: int
@@ -375,7 +375,7 @@ class FlushCapture(Message):
 # --- audio engine -> daemon ---------------------------------------------------------------------------------
 
 
-class SpeakerOpened(Message):
+class SpeakerOpened(Message, frozen=True):
     """What was opened; `latency` in seconds from mixing to hearing."""
 
     rid: int
@@ -392,7 +392,7 @@ class SpeakerFact(msgspec.Struct, array_like=True, frozen=True):
     virtual: bool
 
 
-class Speakers(Message):
+class Speakers(Message, frozen=True):
     """All speakers; `problem` says why PortAudio gave none, empty if it is fine."""
 
     rid: int
@@ -400,7 +400,7 @@ class Speakers(Message):
     problem: str
 
 
-class Edge(Message):
+class Edge(Message, frozen=True):
     """Something happened to a voice at `time`; `position` is the media time there.
 
     kind: ready, started, paused, ended, starved, fed, seeked, looped, failed.
@@ -418,35 +418,35 @@ class Edge(Message):
     error: str
 
 
-class Positions(Message):
+class Positions(Message, frozen=True):
     """Once a second, for every voice that plays: (voice, position) as heard at `time`."""
 
     time: float
     voices: list[tuple[int, float]]
 
 
-class Rendered(Message):
+class Rendered(Message, frozen=True):
     """The engine stands at `frame`; the edges that happened exactly there came before this message."""
 
     rid: int
     frame: int
 
 
-class SpeakerLost(Message):
+class SpeakerLost(Message, frozen=True):
     """No sound comes out any more; voices stand where they were at `time`. The engine tries to re-open."""
 
     time: float
     reason: str
 
 
-class SpeakerBack(Message):
+class SpeakerBack(Message, frozen=True):
     """Sound comes out again from `time` on."""
 
     time: float
     name: str
 
 
-class CaptureStopped(Message):
+class CaptureStopped(Message, frozen=True):
     """Facts of a capture; `dropouts` are holes the mixer knows of: (at, length) in seconds of the capture."""
 
     rid: int
@@ -454,7 +454,7 @@ class CaptureStopped(Message):
     dropouts: list[tuple[float, float]]
 
 
-class Underflow(Message):
+class Underflow(Message, frozen=True):
     """The device ran dry: `frames` were not there when it asked."""
 
     time: float
@@ -498,7 +498,16 @@ LinkToDecoder = MapSlab | Fill | DropVoice
 LinkFromDecoder = Filled | ClipData
 
 # Messages whose packet carries one file descriptor.
-WITH_DESCRIPTOR = (OpenMedia, MakeClip, DescribeCapture, FindClip, MapSlab, ClipData, AttachDecoder, StartCapture)
+WITH_DESCRIPTOR = (
+    OpenMedia,
+    MakeClip,
+    DescribeCapture,
+    FindClip,
+    MapSlab,
+    ClipData,
+    AttachDecoder,
+    StartCapture,
+)
 
 FD_CONTROL: Final = 3  # where a child finds its control socket
 FD_LINK: Final = 4  # where a decoder finds its end of the link

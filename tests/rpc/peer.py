@@ -54,7 +54,9 @@ class Peer:
         """Return the next frame; events are noted down, too."""
         frame = await asyncio.wait_for(self.socket.receive(), PATIENCE)
         if frame.type is not aiohttp.WSMsgType.TEXT:
-            raise Closed(self.socket.close_code)
+            # The frame's own word: whoever answers it may find the connection gone already.
+            closing = frame.type is aiohttp.WSMsgType.CLOSE
+            raise Closed(frame.data if closing else self.socket.close_code)
         message = orjson.loads(frame.data)
         if isinstance(message, dict) and "method" in message:
             self.events.append({"method": message["method"], **message["params"]})

@@ -28,7 +28,8 @@ scalars = (
     | st.text(max_size=20)
 )
 values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
 )
 ids = st.integers(-(2**63), 2**64 - 1) | st.text(max_size=20) | scalars
 names = st.sampled_from(["echo", "later", "refuse", "refuse later", "break", "break later", "self", "caller"])
@@ -51,7 +52,9 @@ def near_requests(draw: st.DrawFn, methods: st.SearchStrategy[str]) -> Any:
         if draw(st.booleans()):
             message[name] = draw(drawn)
     if draw(st.integers(0, 4)) == 0:
-        message[draw(st.sampled_from(["jsonrpc", "method", "id", "params"]) | st.text(max_size=5))] = draw(values)
+        message[draw(st.sampled_from(["jsonrpc", "method", "id", "params"]) | st.text(max_size=5))] = draw(
+            values
+        )
     if draw(st.integers(0, 8)) == 0:
         message.pop(draw(st.sampled_from(sorted(message))))
     return message

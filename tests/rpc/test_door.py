@@ -290,7 +290,9 @@ def test_an_allowed_origin_gets_its_preflight_and_its_header() -> None:
                 assert "POST" in response.headers["Access-Control-Allow-Methods"]
                 for header in ("Authorization", "Content-Type", "Swanbridge-Session", "Last-Event-ID"):
                     assert header in response.headers["Access-Control-Allow-Headers"]
-            async with client.options("/rpc", headers={**preflight, "Origin": "https://x.example"}) as response:
+            async with client.options(
+                "/rpc", headers={**preflight, "Origin": "https://x.example"}
+            ) as response:
                 assert response.status == 403
                 assert "Access-Control-Allow-Origin" not in response.headers
             async with client.post("/rpc", headers={"Origin": origin}) as response:
@@ -338,7 +340,8 @@ def test_the_client_library_is_public_to_pages_of_any_origin(virtual_daemon: Run
 
 
 @pytest.mark.parametrize(
-    "path", ["..%2f..%2fpackage.json", "%2e%2e/%2e%2e/package.json", "%2fetc%2fpasswd", "index.js%00", "nope.js"]
+    "path",
+    ["..%2f..%2fpackage.json", "%2e%2e/%2e%2e/package.json", "%2fetc%2fpasswd", "index.js%00", "nope.js"],
 )
 def test_nothing_else_can_be_named_under_client(virtual_daemon: RunningDaemon, path: str) -> None:
     head = f"GET /client/{path} HTTP/1.1\r\nHost: HOST\r\n".encode()

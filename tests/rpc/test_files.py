@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import aiohttp
@@ -17,14 +18,14 @@ CONTENT = bytes(range(256)) * 40
 
 async def upload(
     daemon: RunningDaemon, peer: Peer, data: bytes | aiohttp.FormData, name: str = ""
-) -> dict[str, str]:
+) -> dict[str, Any]:
     session = (await peer.call("session.snapshot"))["sessionId"]
     async with http(daemon) as client:
         async with client.post(
             "/files", params={"name": name}, data=data, headers={"Swanbridge-Session": session}
         ) as response:
             assert response.status == 201, await response.text()
-            made: dict[str, str] = await response.json()
+            made: dict[str, Any] = await response.json()
             return made
 
 
@@ -163,7 +164,8 @@ def test_no_url_is_signed_for_what_is_not_the_session_s(
 
 
 @pytest.mark.parametrize(
-    ("header", "status"), [({}, 400), ({"Swanbridge-Session": "s999999"}, 404), ({"Swanbridge-Session": ""}, 404)]
+    ("header", "status"),
+    [({}, 400), ({"Swanbridge-Session": "s999999"}, 404), ({"Swanbridge-Session": ""}, 404)],
 )
 def test_an_upload_must_name_an_open_session(
     virtual_daemon: RunningDaemon, header: dict[str, str], status: int

@@ -19,10 +19,8 @@ def handler(function: Callable[..., Any]) -> Handler:
 
     def handle(caller: Any, params: Params) -> Any:
         try:
-            if isinstance(params, list):
-                bound = signature.bind(*params)
-            else:
-                bound = signature.bind(**(params or {}))
+            positional, named = (params, {}) if isinstance(params, list) else ([], params or {})
+            bound = signature.bind(*positional, **named)
         except TypeError as error:
             raise InvalidParams(str(error)) from None
         return function(*bound.args, **bound.kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -90,7 +91,13 @@ class Media:
             count = round(seconds * recipe.rate)
             time = np.arange(count) / recipe.rate
             wave = 0.1 * np.random.default_rng(1).standard_normal(count)
-            encode(path, recipe, wave + 0.3 * np.sin(2 * np.pi * (200 + 150 * time) * time), recipe.rate, "stereo")
+            encode(
+                path,
+                recipe,
+                wave + 0.3 * np.sin(2 * np.pi * (200 + 150 * time) * time),
+                recipe.rate,
+                "stereo",
+            )
         return f"/{name}"
 
     def raw(self, name: str, content: bytes) -> str:
@@ -105,9 +112,13 @@ class Media:
     def true_duration(self, name: str) -> float:
         """Give a tone's length in seconds; where the file doesn't keep it, by what FFmpeg itself decodes."""
         if name not in self._durations:
+            samples = 0
             with av.open(str(self.path(name))) as container:
-                frames = list(container.decode(audio=0))
-                self._durations[name] = sum(one.samples for one in frames) / frames[0].sample_rate
+                stream = container.streams.audio[0]
+                with contextlib.suppress(av.error.InvalidDataError):  # where it was cut off
+                    for frame in container.decode(stream):
+                        samples += frame.samples
+                self._durations[name] = samples / stream.rate
         return self._durations[name]
 
 

@@ -37,12 +37,14 @@ class Program:
 
     def __init__(self, lab: Lab, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._lab = lab
+        self.package = lab.package
         self._socket = socket
         self._number = 0
         self._answers: dict[int, asyncio.Future[Params]] = {}
         self._changed = asyncio.Event()
         self.events: list[tuple[str, Params]] = []
         self.faults: list[str] = []
+        self.strays: list[Params] = []  # answers to nobody
         self.frames: list[str] = []
         self.session_id = ""
         self._reading = asyncio.get_running_loop().create_task(self._read())
@@ -158,7 +160,9 @@ class Program:
 
     def find(self, capture_id: str, path: str) -> list[Params]:
         """Say where a file occurs in a capture."""
-        matches: list[Params] = self.call("speaker.capture.find", captureId=capture_id, filePath=path)["matches"]
+        matches: list[Params] = self.call("speaker.capture.find", captureId=capture_id, filePath=path)[
+            "matches"
+        ]
         return matches
 
     def heard(self, capture_id: str) -> tuple[Heard, int]:
@@ -188,6 +192,7 @@ class Program:
                 if "method" not in one:
                     answer = self._answers.pop(one.get("id"), None)
                     if answer is None:
+                        self.strays.append(one)
                         self.faults.append(f"nobody asked for {one}")
                     elif not answer.done():
                         answer.set_result(one)

@@ -77,9 +77,7 @@ def test_a_pause_before_the_source_is_open_prevents_autoplay(program: Program, t
     assert context.state["paused"] is True
 
 
-def test_autoplay_that_is_set_after_canplay_waits_for_the_next_source(
-    ready: Context, media: Media
-) -> None:
+def test_autoplay_that_is_set_after_canplay_waits_for_the_next_source(ready: Context, media: Media) -> None:
     ready.program.advance(0.1)
     ready.set(autoplay=True)
     assert ready.told() == []
@@ -350,7 +348,8 @@ def test_a_seek_before_the_source_is_open_is_remembered_without_an_event(program
 def test_a_newer_seek_silences_the_older_one(playing: Context) -> None:
     program = playing.program
     calls = [
-        program.send("innerAudioContext.seek", contextId="a", position=position) for position in (0.2, 0.4, 0.6)
+        program.send("innerAudioContext.seek", contextId="a", position=position)
+        for position in (0.2, 0.4, 0.6)
     ]
     program.all_answered(calls)
     names = playing.told()

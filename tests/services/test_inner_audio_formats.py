@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -34,7 +36,8 @@ def check_tone(sound: Heard, rate: int, start: float, end: float, *, frequency: 
 def play_and_check(program: Program, media: Media, source: str, *, exact: bool) -> None:
     duration = media.true_duration(source)
     context = program.context(src=source)
-    program.advance(0.25)
+    now = program.advance()
+    program.advance(math.ceil(now) - now)  # to where a sample begins
     capture = program.capture()
     program.advance(0.5)
     context.do("play")
@@ -44,7 +47,9 @@ def play_and_check(program: Program, media: Media, source: str, *, exact: bool) 
     # Not a sample more or less than the file has; a file at another rate may round up to one of ours.
     tolerance = SAMPLE + ROUNDED if exact else 0.05
     assert ended["at"] - start == pytest.approx(duration, abs=tolerance)
-    assert ended["currentTime"] == ended["duration"] == pytest.approx(ended["at"] - start, abs=SAMPLE + ROUNDED)
+    assert (
+        ended["currentTime"] == ended["duration"] == pytest.approx(ended["at"] - start, abs=SAMPLE + ROUNDED)
+    )
     description = program.describe(capture)
     assert description["dropouts"] == []
     sounds = [one for one in description["segments"] if one["kind"] == "sound"]
@@ -110,15 +115,15 @@ def test_six_channels_are_folded_to_two(program: Program, media: Media, kind: st
 def test_a_seek_is_heard_from_the_exact_place(program: Program, media: Media, kind: str) -> None:
     source = media.noise(kind, 6.0)
     context = program.context(src=source)
-    capture, whole = program.capture(), ""
+    first = program.capture()
     context.do("play")
     program.advance(6.5)
-    full, rate = program.heard(capture)
-    whole = program.capture()
+    full, rate = program.heard(first)
+    second = program.capture()
     context.seek(2.5)
     context.do("play")
     program.advance(1.0)
-    after, _ = program.heard(whole)
+    after, _ = program.heard(second)
     # Some 10 ms for the fade-in and for coders that need a run-up.
     expected = full[round(2.52 * rate) : round(3.4 * rate), 0]
     got = after[round(0.02 * rate) : round(0.9 * rate), 0]
@@ -128,7 +133,7 @@ def test_a_seek_is_heard_from_the_exact_place(program: Program, media: Media, ki
 
 
 def test_ten_minutes_pass_with_every_event(program: Program, media: Media) -> None:
-    source = media.tone("mp3", 600.0, layout="mono")
+    source = media.tone("mp3", 600.0, rate=16_000, layout="mono")
     context = program.context(src=source)
     context.do("play")
     program.advance(601.0)

@@ -84,3 +84,30 @@ def test_autoplay_set_right_after_the_source_plays(real_lab: Lab, media: Media) 
     for change in ({"src": source}, {"autoplay": True}):
         program.send("innerAudioContext.set", contextId="a", **change)
     program.wait_for("onPlay", "a")
+
+
+@pytest.mark.realtime
+def test_programs_that_leave_while_they_open_leave_nothing_behind(real_lab: Lab, media: Media) -> None:
+    # Short files that were opened before are decoded once for all: who comes first may not take that along.
+    sources = [media.tone(kind, seconds) for kind in ("mp3", "wav") for seconds in (0.4, 0.5)]
+    stays = real_lab.program()
+    for context_id, source in zip("abcd", sources, strict=True):
+        stays.context(context_id, src=source)
+        stays.wait_for("onCanplay", context_id)
+    for _ in range(15):
+        leaves = real_lab.program()
+        for number, source in enumerate(sources * 2):
+            leaves.send("innerAudioContext.create", contextId=f"c{number}")
+            leaves.send("innerAudioContext.set", contextId=f"c{number}", src=source, autoplay=True)
+        real_lab.programs.remove(leaves)
+        leaves.close()
+    comes = real_lab.program()
+    for context_id, source in zip("abcd", sources, strict=True):
+        comes.context(context_id, src=source, autoplay=True)
+    for program in (stays, comes):
+        for context_id in "abcd":
+            program.call("innerAudioContext.play", contextId=context_id)
+    for program in (stays, comes):
+        for context_id in "abcd":
+            program.wait_for("onEnded", context_id)
+            assert program.of(context_id, "onError") == []

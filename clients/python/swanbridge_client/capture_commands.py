@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +67,8 @@ async def describe(options: argparse.Namespace) -> int:
 async def find(options: argparse.Namespace) -> int:
     """Tell where a clip occurs; 1 if nowhere."""
     async with await _held_by(options) as rpc:
-        local = os.path.isfile(options.clip)
-        path = await rpc.upload(Path(options.clip)) if local else options.clip
+        local = Path(options.clip)
+        path = await rpc.upload(local) if await asyncio.to_thread(local.is_file) else options.clip
         params = {"captureId": options.capture, "filePath": path}
         result = await rpc.call(speaker.CAPTURE_FIND.name, params)
     found = speaker.FindResult.model_validate(result)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from swanbridge_protocol import Method, SwanError, WireModel
 from swanbridge_protocol import inner_audio as chapter
 from swanbridge_protocol.errors import (
+    ArgumentError,
     AudioFileError,
     AudioFormatError,
     AudioNetworkError,
@@ -130,7 +131,6 @@ class InnerAudioContext(Listening):
             context_id=context_id, duration=0.0, current_time=0.0, paused=True, buffered=0.0
         )
         self._unsent: dict[str, Any] = {}
-        self._autoplay_later = False
         self._streams: weakref.WeakSet[AudioEvents] = weakref.WeakSet()
         self._awaited: list[tuple[str, asyncio.Future[Any]]] = []
         self.destroyed = False
@@ -172,7 +172,6 @@ class InnerAudioContext(Listening):
 
     @autoplay.setter
     def autoplay(self, value: bool) -> None:
-        self._autoplay_later = False
         self._write("autoplay", value)
 
     @property
@@ -308,11 +307,6 @@ class InnerAudioContext(Listening):
                 )
         elif isinstance(payload, chapter.AudioState):
             self._state = payload
-        if name in ("canplay", "error") and self._autoplay_later:
-            self._autoplay_later = False
-            self._link.send(
-                chapter.SET.name, chapter.SetParams(context_id=self.context_id, autoplay=True).to_wire()
-            )
         self._tell(name, payload)
 
     def _tell(self, name: str, payload: WireModel) -> None:
@@ -338,7 +332,7 @@ class InnerAudioContext(Listening):
             return
         try:
             if value is None:
-                raise ParameterError(f"{name} can't be None")
+                raise ArgumentError(f"{name} can't be None")
             checked = chapter.SetParams.model_validate({"context_id": self.context_id, name: value})
         except ValidationError as error:
             raise from_validation(error, chapter.SET) from None
@@ -391,21 +385,23 @@ class InnerAudioContext(Listening):
             if not future.done():
                 future.set_exception(ConnectionLost(why))
 
-    def _restore(self, known: dict[str, Any] | None, *, session_lost: bool, truncated: bool) -> None:
+    def _restore(self, known: dict[str, Any] | None, *, session_lost: bool) -> None:
         """Make the daemon's object like this one."""
         self._unsent.clear()
         if known is None:
             self._send(chapter.CREATE)
         properties = self._properties
-        if session_lost and self.autoplay and self.src:
-            # It would play at once; it is to be paused. So autoplay is told when the source is open.
+        held_back = session_lost and self.autoplay
+        if held_back:
             properties = properties.model_copy(update={"autoplay": None})
-            self._autoplay_later = True
         self._link.send(chapter.SET.name, properties.to_wire()).add_done_callback(self._report)
+        if held_back:
+            # It is to be paused: a pause takes autoplay's right to begin this source away, and tells nothing.
+            self._send(chapter.PAUSE)
+            again = chapter.SetParams(context_id=self.context_id, autoplay=True)
+            self._link.send(chapter.SET.name, again.to_wire()).add_done_callback(self._report)
         if session_lost:
             self._state = self._state.model_copy(update={"current_time": 0.0, "paused": True})
-        elif truncated and known is not None:
-            self._state = chapter.AudioState.model_validate(known)
 
     def _tell_lost(self) -> None:
         state = self._state.model_dump(include=_READ_ONLY)
@@ -436,14 +432,20 @@ class InnerAudioContexts:
         if context is not None:
             context._take(event)
 
-    def restore(self, objects: dict[str, dict[str, Any]] | None, *, truncated: bool) -> Later:
+    def mirror(self, objects: dict[str, dict[str, Any]]) -> None:
+        """Take the contexts' read-only state from a snapshot."""
+        for context_id, state in objects.items():
+            if (context := self.by_id.get(context_id)) is not None:
+                context._state = chapter.AudioState.model_validate(state)
+
+    def restore(self, objects: dict[str, dict[str, Any]] | None) -> Later:
         """Bring the daemon's contexts in line with these."""
         known = objects or {}
         live = {context_id: one for context_id, one in self.by_id.items() if not one.destroyed}
         for context_id in known.keys() - live.keys():
             self._link.send(chapter.DESTROY.name, chapter.ContextParams(context_id=context_id).to_wire())
         for context_id, one in live.items():
-            one._restore(known.get(context_id), session_lost=objects is None, truncated=truncated)
+            one._restore(known.get(context_id), session_lost=objects is None)
 
         def tell() -> None:
             if objects is None:

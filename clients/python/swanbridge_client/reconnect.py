@@ -40,11 +40,13 @@ class Family(Protocol):
     def take(self, event: Event) -> None:
         """Mirror one event and tell its listeners."""
 
-    def restore(self, objects: dict[str, dict[str, Any]] | None, *, truncated: bool) -> Later:
+    def mirror(self, objects: dict[str, dict[str, Any]]) -> None:
+        """Take the read-only state from the family's part of a snapshot, as events were lost."""
+
+    def restore(self, objects: dict[str, dict[str, Any]] | None) -> Later:
         """Bring the daemon's objects in line after a lost socket, and return what to do after held calls.
 
         `objects` is the family's part of the snapshot; None says that the session is new and knows none of them.
-        `truncated` says that events were lost and the read-only state is to be taken from the snapshot.
         """
 
     def end(self) -> None:
@@ -239,13 +241,10 @@ class Link:
     async def _restore(self, connection: Connection) -> None:
         assert self.session is not None
         objects: dict[str, dict[str, dict[str, Any]]] | None = None
-        truncated = self.session.truncated
         try:
             if self.session.resumed:
-                snapshot = chapter.Snapshot.model_validate(await connection.send(chapter.SNAPSHOT.name, {}))
-                objects = snapshot.objects
-                if self._last_seq is None:
-                    self._last_seq = snapshot.seq
+                answer = await connection.send(chapter.SNAPSHOT.name, {}, self._pictured)
+                objects = chapter.Snapshot.model_validate(answer).objects
         except BaseException:
             await connection.close()
             raise
@@ -258,7 +257,7 @@ class Link:
                 connection.send(SET_OPTION.name, self.options)
         self.unflushed.clear()  # what they would write is restored, too
         afterwards = [
-            family.restore(None if objects is None else objects.get(family.name, {}), truncated=truncated)
+            family.restore(None if objects is None else objects.get(family.name, {}))
             for family in self.families.values()
         ]
         held, self._held = self._held, []
@@ -266,6 +265,14 @@ class Link:
             _pass_on(connection.send(method, params), future)
         for later in afterwards:
             later()
+
+    def _pictured(self, result: Any) -> None:
+        # Called before the next frame is looked at: that may be an event newer than the snapshot.
+        if self._last_seq is None or (self.session is not None and self.session.truncated):
+            snapshot = chapter.Snapshot.model_validate(result)
+            self._last_seq = snapshot.seq
+            for family in self.families.values():
+                family.mirror(snapshot.objects.get(family.name, {}))
 
     # --- events -------------------------------------------------------------------------------------------
 

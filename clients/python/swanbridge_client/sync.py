@@ -199,6 +199,11 @@ class Swan:
         return self._inner.session
 
     @property
+    def base_url(self) -> str:
+        """Where the daemon is, without a token: `http://host:port`."""
+        return self._inner.base_url
+
+    @property
     def connected(self) -> bool:
         """Whether there is a socket right now; calls wait for it to come back."""
         return self._inner.connected

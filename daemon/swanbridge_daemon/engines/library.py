@@ -16,6 +16,7 @@ from swanbridge_media.messages import (
     MakeClip,
     MediaInfo,
     MediaOpened,
+    Message,
     OpenMedia,
     Want,
 )
@@ -104,6 +105,9 @@ class Library:
         except BaseException:
             self._load[index] -= 1
             self._growing.pop(number, None)
+            child = self._fleet.decoders[index].child
+            if child is not None:  # whoever wanted it may have gone while the decoder opens it
+                child.channel.send(CloseMedia(number))
             raise
         finally:
             self._opening.pop(number, None)
@@ -144,31 +148,44 @@ class Library:
             clip = self._clips[source.key] = Clip(
                 next(self._numbers), asyncio.get_running_loop().create_future()
             )
-            self._drop_unused()
             clip.users += 1
+            self._drop_unused()
             await self._make(clip, source)
-            clip.users -= 1
-        self._clips.move_to_end(source.key)
-        clip.users += 1
+        else:
+            clip.users += 1
+            self._clips.move_to_end(source.key)
         try:
             await asyncio.shield(clip.made)
-        except PortError:
+        except BaseException as error:
             clip.users -= 1
-            self._forget(clip)
-            return None
+            if isinstance(error, PortError):
+                return None
+            raise
         return clip
 
     async def _make(self, clip: Clip, source: OpenFile) -> None:
+        """Have the clip made. Others wait for it, too, so it goes on when its first user is cancelled."""
         index = self._least_used()
         try:
             channel = await self._fleet.decoders[index].channel()
-            answer: ClipMade = await channel.request(
-                lambda rid: MakeClip(rid, clip.number, source.name, CLIP_LONGEST + 1), source.descriptor
-            )
-            clip.made.set_result(answer.info)
-        except PortError as error:
-            clip.made.set_exception(error)
-            clip.made.exception()  # there may be nobody else waiting
+        except BaseException as error:
+            self._made(clip, None)
+            if isinstance(error, PortError):
+                return
+            raise
+        answer: asyncio.Future[ClipMade] = channel.request(
+            lambda rid: MakeClip(rid, clip.number, source.name, CLIP_LONGEST + 1), source.descriptor
+        )
+        answer.add_done_callback(lambda answer: self._made(clip, answer))
+
+    def _made(self, clip: Clip, answer: asyncio.Future[ClipMade] | None) -> None:
+        error = EngineGone() if answer is None or answer.cancelled() else answer.exception()
+        if answer is not None and error is None:
+            clip.made.set_result(answer.result().info)
+            return
+        self._forget(clip)
+        clip.made.set_exception(error if error is not None else EngineGone())
+        clip.made.exception()  # there may be nobody else waiting
 
     def release(self, clip: Clip) -> None:
         """Say that a voice uses the clip no more."""
@@ -193,10 +210,9 @@ class Library:
                 medium.lost = True
                 self._load[index] -= 1
 
-    def wanted(self, message: Want) -> None:
-        """Fetch what a decoder waits for."""
-        source = self._growing.get(message.media)
-        if source is not None:
+    def wanted(self, message: Message) -> None:
+        """Fetch what a decoder waits for; an answer whose asker has gone is none of that."""
+        if isinstance(message, Want) and (source := self._growing.get(message.media)) is not None:
             source.want(message.offset)
 
     def _least_used(self) -> int:

@@ -20,6 +20,27 @@ REVIVALS = 3  # in a row without having sounded; then it fails
 FAULTS: dict[str, Fault] = {"file": "file", "format": "format", "network": "network", "system": "system"}
 
 
+class _Hold:
+    """Keeps a source open until the voice and whoever is placing it have let go: descriptors are used again."""
+
+    def __init__(self, source: OpenFile | Growing) -> None:
+        self.source = source
+        self._holders = 1
+
+    def __enter__(self) -> OpenFile | Growing:
+        self._holders += 1
+        return self.source
+
+    def __exit__(self, *_: object) -> None:
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Give up one hold."""
+        self._holders -= 1
+        if not self._holders:
+            self.source.close()
+
+
 class Voice:
     """Implements `core.ports.Player`.
 
@@ -34,7 +55,7 @@ class Voice:
         self._owner = owner
         self._listener = listener
         self._number = 0
-        self._source: OpenFile | Growing | None = None
+        self._hold: _Hold | None = None
         self._medium: Medium | None = None
         self._clip: Clip | None = None
         self._duration = 0.0
@@ -67,7 +88,7 @@ class Voice:
         if load != self._loads:
             opened.close()
             raise PortError("file", "another source was set")
-        self._source = opened
+        self._hold = _Hold(opened)
         self._loading = True
         try:
             return await self._placed(position)
@@ -88,9 +109,16 @@ class Voice:
 
     async def _place(self, position: float) -> Sound:
         """Open the source at a decoder, or find its clip, and load it into the audio engine."""
-        load, source = self._loads, self._source
-        assert source is not None
+        assert self._hold is not None
+        with self._hold as source:
+            return await self._place_source(source, position)
+
+    async def _place_source(self, source: OpenFile | Growing, position: float) -> Sound:
+        load = self._loads
         clip = await self._playback.library.clip(source) if self._rate == 1 else None
+        if clip is not None and self._rate != 1:  # set meanwhile, and a clip has one rate
+            self._release(None, clip)
+            clip = None
         medium = None if clip is not None else await self._playback.library.open(source)
         info = clip.made.result() if clip is not None else medium.info if medium is not None else None
         assert info is not None
@@ -144,7 +172,7 @@ class Voice:
 
     async def seek(self, position: float) -> bool:
         """Go elsewhere; True when sound from there is at hand."""
-        if self._source is None:
+        if self._hold is None:
             raise PortError("file", "there is no source")
         self._token += 1
         self._seek_goal = position
@@ -189,9 +217,11 @@ class Voice:
 
     def buffered(self) -> float:
         """Return up to where the source is at hand."""
-        source = self._source
-        if source is None or isinstance(source, OpenFile) or source.complete:
-            return self._duration if source is not None else 0.0
+        if self._hold is None:
+            return 0.0
+        source = self._hold.source
+        if isinstance(source, OpenFile) or source.complete:
+            return self._duration
         position = self.position()
         if source.size <= 0 or self._duration <= 0:
             return position
@@ -205,7 +235,7 @@ class Voice:
         """Let go of the source."""
         self._loads += 1
         self._loading = False
-        self._running = self._stalled = False
+        self._running = self._stalled = self._reviving = False
         self._expect_nothing()
         self.abandon_seek()
         self._fail_waiters(PortError("file", "another source was set"))
@@ -215,9 +245,9 @@ class Voice:
             self._number = 0
         self._release(self._medium, self._clip)
         self._medium = self._clip = None
-        if self._source is not None:
-            self._source.close()
-            self._source = None
+        if self._hold is not None:
+            self._hold.let_go()
+            self._hold = None
         self._anchor, self._duration = (0.0, 0.0), 0.0
 
     # --- from the audio engine ----------------------------------------------------------------------------
@@ -246,7 +276,7 @@ class Voice:
                 if self._sought is not None and not self._sought.done():
                     self._sought.set_result(True)
         elif edge.kind == "failed":
-            self._broke(edge)
+            self._broke(when, edge)
         elif self._running:
             self._heard(when, edge)
 
@@ -266,9 +296,9 @@ class Voice:
             self._stalled = False
             self._listener.fed()
 
-    def _broke(self, edge: Edge) -> None:
+    def _broke(self, when: float, edge: Edge) -> None:
+        self._anchored_at(when, edge.position)
         if edge.fault == "gone":
-            self._anchor = (0.0, edge.position)
             self._revive(told=True)
         else:
             self._fail(PortError(FAULTS.get(edge.fault, "format"), edge.error))
@@ -324,19 +354,23 @@ class Voice:
             self._stalled = True
             self._listener.starved()
         self._playback.pending.begin()
-        self._playback.tasks.spawn(self._come_back(), "revival of a voice")
+        self._playback.tasks.spawn(self._come_back(self._loads), "revival of a voice")
 
-    async def _come_back(self) -> None:
-        load = self._loads
+    async def _come_back(self, load: int) -> None:
         try:
+            if load != self._loads:
+                return
             if self._revivals > REVIVALS:
                 raise EngineGone("the engine was lost again and again; see the daemon's log")
             while True:
                 goal = self._seek_goal if self._seeking else self._anchor[1]
                 await self._placed(goal)
-                if not self._seeking or goal == self._seek_goal:
+                is_there = not self._seeking or goal == self._seek_goal
+                if is_there and (self._clip is None or self._rate == 1):
                     break
             self._reviving = False
+            # What was set after it had been loaded.
+            self._playback.send(TuneVoice(self._number, self._gain, self._loop, self._rate))
             if self._seeking and self._sought is not None:
                 self._sought.set_result(True)
             if self._running:
@@ -353,7 +387,6 @@ class Voice:
                 self._reviving = False
                 self._fail(error)
         finally:
-            self._reviving = False
             self._playback.pending.done()
 
     @property
@@ -375,6 +408,7 @@ class Voice:
         waiters = [
             one for one in (self._ready, self._started, self._sought) if one is not None and not one.done()
         ]
+        self._anchor = (0.0, self.position())
         self._running = self._stalled = False
         self._expect_nothing()
         for one in waiters:

@@ -81,6 +81,7 @@ class Connection:
         self.caller = Caller(grant.scope, app_id=grant.app_id, bind=self._bind)
         self._resume_after: int | None = None
         self._transport: asyncio.Transport | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Speak until the socket closes."""
@@ -96,6 +97,8 @@ class Connection:
         finally:
             self._outbox.close()
             self._let_go()
+            if self._ending is not None:
+                await asyncio.wait([self._ending])  # the client's goodbye, or its reason would be lost
             await self._tasks.close()
         return socket
 
@@ -146,7 +149,7 @@ class Connection:
             self.caller.session.on_close.remove(self._session_ended)
         self.caller.session = None
         self._outbox.close()
-        self._tasks.spawn(self._close(REPLACED, b"the session was resumed elsewhere"), "close")
+        self._ending = self._tasks.spawn(self._close(REPLACED, b"the session was resumed elsewhere"), "close")
 
     def _bind(self, session: Session, after: int | None) -> None:
         if (before := self.caller.session) is not None:  # closed, and not quite gone
@@ -183,7 +186,7 @@ class Connection:
     def _overrun(self) -> None:
         log.warning("a reader is too far behind; closing it, it may resume")
         self._let_go()
-        self._tasks.spawn(
+        self._ending = self._tasks.spawn(
             self._close(WSCloseCode.TRY_AGAIN_LATER, b"too far behind; resume", LINGER), "close"
         )
 

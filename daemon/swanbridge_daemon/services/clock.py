@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from swanbridge_protocol import clock
 from swanbridge_protocol.catalogue import EVENTS
 from swanbridge_protocol.errors import IllegalState, InvalidParams
@@ -23,6 +25,7 @@ class ClockService:
 
     def __init__(self, of: Clock) -> None:
         self._clock = of
+        self._turn = asyncio.Lock()  # moves of the clock run in the order in which they were asked for
 
     def _virtual(self) -> VirtualClock:
         if not isinstance(self._clock, VirtualClock):
@@ -40,9 +43,10 @@ class ClockService:
     async def advance(self, caller: Caller, params: clock.AdvanceParams) -> clock.AdvanceResult:
         """Move on; every event up to then is on the caller's socket before the answer."""
         virtual = self._virtual()
-        await virtual.advance(params.seconds)
-        await _drained(caller.session)
-        return clock.AdvanceResult(now=round(virtual.now(), 6))
+        async with self._turn:
+            await virtual.advance(params.seconds)
+            await _drained(caller.session)
+            return clock.AdvanceResult(now=round(virtual.now(), 6))
 
     @answers(clock.RUN_UNTIL)
     async def run_until(self, session: Session, params: clock.RunUntilParams) -> clock.RunUntilResult:
@@ -58,13 +62,14 @@ class ClockService:
             if entry.method == params.event and not found:
                 found.append(entry)
 
-        session.listeners.append(watch)
-        try:
-            await virtual.advance(params.limit, until=lambda: bool(found))
-        finally:
-            session.listeners.remove(watch)
-        await _drained(session)
-        return clock.RunUntilResult(now=round(virtual.now(), 6), event=found[0].params if found else None)
+        async with self._turn:
+            session.listeners.append(watch)
+            try:
+                await virtual.advance(params.limit, until=lambda: bool(found))
+            finally:
+                session.listeners.remove(watch)
+            await _drained(session)
+            return clock.RunUntilResult(now=round(virtual.now(), 6), event=found[0].params if found else None)
 
 
 async def _drained(session: Session | None) -> None:

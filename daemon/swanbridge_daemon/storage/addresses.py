@@ -102,10 +102,9 @@ def _classify_ipv6(address: IPv6Address) -> AddressClass:
         return "refused"
     if any(plain in network for network in _IPV4_AT_THE_END):
         return classify_address(IPv4Address(int(plain) & 0xFFFFFFFF))
-    if plain.sixtofour is not None:
-        return classify_address(plain.sixtofour)
-    if plain.teredo is not None:
-        inner = {classify_address(each) for each in plain.teredo}
+    carried = plain.teredo or ((plain.sixtofour,) if plain.sixtofour is not None else None)
+    if carried is not None:  # relics: nothing that a program wants is there
+        inner = {classify_address(each) for each in carried}
         return "refused" if "refused" in inner else "private"
     if plain not in _PUBLIC_IPV6 or any(plain in network for network in _PRIVATE_IPV6):
         return "private"

@@ -34,6 +34,7 @@ __all__ = ["Engine", "run"]
 
 MEMORY: Final = 1536 * 1024 * 1024
 OPEN_FILES: Final = 4096
+URGENT_IN_A_ROW: Final = 3  # opens and seeks, then a refill has its turn
 PACKET: Final = 8  # answers to refills that may wait for each other
 _PR_SET_PDEATHSIG: Final = 1
 _M_ARENA_MAX: Final = -8
@@ -55,6 +56,7 @@ class Engine:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._main = threading.get_ident()
         self._is_urgent = False
+        self._urgent_in_a_row = 0
         self._analyst: Worker | None = None
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._control, selectors.EVENT_READ)
@@ -89,8 +91,13 @@ class Engine:
             os.eventfd_read(self._wake)
 
     def _work(self) -> None:
-        """Do one thing, the most urgent."""
+        """Do one thing: what somebody waits for first, but now and then something for those who play."""
         self._is_urgent = bool(self._requests or self._fills.seeks)
+        if self._is_urgent and self._fills.refills and self._urgent_in_a_row >= URGENT_IN_A_ROW:
+            self._urgent_in_a_row = 0
+            self._fills.refill()
+            return
+        self._urgent_in_a_row = self._urgent_in_a_row + 1 if self._is_urgent else 0
         if self._requests:
             request, descriptor = self._requests.popleft()
             self._answer(request, descriptor)

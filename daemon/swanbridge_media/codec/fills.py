@@ -64,7 +64,15 @@ class Fills:
         self._voices: dict[int, int] = {}  # voice -> the medium it has a cursor on
         self._slabs: dict[int, Sound] = {}
         self.seeks: deque[m.Fill] = deque()
-        self.refills: deque[m.Fill] = deque()
+        # What a seek yields lasts for 100 ms: the first refill after one comes before those that can wait.
+        self._fresh: set[int] = set()
+        self._first_refills: deque[m.Fill] = deque()
+        self._later_refills: deque[m.Fill] = deque()
+
+    @property
+    def refills(self) -> bool:
+        """Tell whether refills wait."""
+        return bool(self._first_refills or self._later_refills)
 
     def join(self, media: int) -> Waiting:
         """Know a medium, before it is made."""
@@ -78,7 +86,14 @@ class Fills:
 
     def work(self) -> None:
         """Do one fill, a seek if there is one."""
-        self._fill(self.seeks.popleft() if self.seeks else self.refills.popleft())
+        if self.seeks:
+            self._fill(self.seeks.popleft())
+        else:
+            self.refill()
+
+    def refill(self) -> None:
+        """Do one refill, whatever else waits."""
+        self._fill((self._first_refills or self._later_refills).popleft())
 
     def accept(self, message: m.LinkToDecoder, descriptor: int | None) -> None:
         """Take a message of the audio engine; the descriptor is its, and ours to close."""
@@ -95,8 +110,12 @@ class Fills:
                 if message.position >= 0:
                     self._forget(message.voice)
                     self.seeks.append(message)
+                    self._fresh.add(message.voice)
+                elif message.voice in self._fresh:
+                    self._fresh.discard(message.voice)
+                    self._first_refills.append(message)
                 else:
-                    self.refills.append(message)
+                    self._later_refills.append(message)
 
     def _map(self, slab: int, descriptor: int) -> None:
         try:
@@ -108,7 +127,8 @@ class Fills:
 
     def _forget(self, voice: int) -> None:
         """Leave out fills of a voice that something newer made pointless, but answer them."""
-        for waiting in (self.seeks, self.refills):
+        self._fresh.discard(voice)
+        for waiting in (self.seeks, self._first_refills, self._later_refills):
             for request in [fill for fill in waiting if fill.voice == voice]:
                 waiting.remove(request)
                 self._post_empty(request, None)

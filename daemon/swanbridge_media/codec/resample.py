@@ -145,7 +145,8 @@ class Resampler:
         width = 1 if self._mono else CHANNELS
         self._inside -= sum(made.samples for made in ready)
         return [
-            np.frombuffer(made.planes[0], np.float32, made.samples * width).reshape(-1, width) for made in ready
+            np.frombuffer(made.planes[0], np.float32, made.samples * width).reshape(-1, width)
+            for made in ready
         ]
 
 
@@ -178,9 +179,7 @@ class Tempo:
             self._graph.push(None)
         elif len(sound):
             stereo = np.ascontiguousarray(np.broadcast_to(sound, (len(sound), CHANNELS)))
-            frame = AudioFrame.from_ndarray(
-                stereo.reshape(1, -1), format="flt", layout="stereo"
-            )
+            frame = AudioFrame.from_ndarray(stereo.reshape(1, -1), format="flt", layout="stereo")
             frame.sample_rate = MIX_RATE
             frame.pts = None
             self._graph.push(frame)

@@ -30,8 +30,7 @@ STOP = 10.0  # seconds for it to end
 
 async def run(directory: Path) -> int:
     """Tour everything, leave the made files in `directory`; 1 if a step failed."""
-    program = directory / "program"
-    await asyncio.to_thread(program.mkdir, parents=True, exist_ok=True)
+    program = await asyncio.to_thread(_prepare, directory)
     async with _daemon(program) as url, connect(url, app_id="swanbridge-demo", package_root=program) as swan:
         tour = Tour(swan, directory, program)
         for family, visit in FAMILIES.items():
@@ -46,14 +45,20 @@ async def run(directory: Path) -> int:
     return 1 if failed else 0
 
 
+def _prepare(directory: Path) -> Path:
+    program = (directory / "program").absolute()
+    program.mkdir(parents=True, exist_ok=True)
+    return program
+
+
 @asynccontextmanager
 async def _daemon(program: Path) -> AsyncIterator[str]:
     """Run a daemon on virtual devices and the virtual clock; gives its address."""
     with tempfile.TemporaryDirectory(prefix="swanbridge-demo-") as home:
         command = [
             *(sys.executable, "-m", "swanbridge_daemon", "serve", "--port", "0"),
-            *("--devices", "virtual", "--clock", "virtual", "--log-level", "WARNING"),
-            *("--state-dir", home, "--package-dir", str(program.absolute())),
+            *("--devices", "virtual", "--clock", "virtual", "--log-level", "warning"),
+            *("--state-dir", home, "--package-dir", str(program)),
         ]
         # Its ready file stays in its own home, so that it never stands for the user's own daemon.
         own = {

@@ -53,7 +53,7 @@ def _row(step: Step) -> str:
 
 
 def _picture(description: Description) -> str:
-    """Draw stretches of sound over time; taller is louder, 0 dBFS fills the height, −60 dBFS is flat."""
+    """Draw stretches of sound over time; taller is louder, 0 dBFS fills the height, -60 dBFS is flat."""
     scale = _WIDTH / (description.duration or 1.0)
     bars = []
     for one in description.segments:
