@@ -84,6 +84,8 @@ async def measure(report: Report) -> None:
     for key, name, bound in (("32", "32 in flight", 0.35), ("1", "one at a time", 0.6)):
         mine = median(figures[f"ours{key}"])
         theirs = median(figures[f"bare{key}"])
-        report.add(Figure(f"set volume, {name}", mine, "calls/s", peer="bare aiohttp echo", peer_value=theirs))
+        report.add(
+            Figure(f"set volume, {name}", mine, "calls/s", peer="bare aiohttp echo", peer_value=theirs)
+        )
         report.add(Figure(f"set volume, {name}, share of the echo", mine / theirs, "", bound, at_least=True))
     report.add(Figure("set volume, daemon's processor time a call", cpu / ROUNDS / FLIGHT * 1e6, "us"))

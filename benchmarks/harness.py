@@ -15,7 +15,6 @@ from typing import Any
 import aiohttp
 import av
 import numpy as np
-
 from swanbridge_testing.daemon import RunningDaemon
 
 RATE = 44_100
@@ -194,9 +193,13 @@ class Report:
         """Keep a figure and print its line."""
         self.figures.append(figure)
         mark = {None: "    ", True: "ok  ", False: "MISS"}[figure.reached]
-        bound = "" if figure.bound is None else f"  bound {'>=' if figure.at_least else '<='} {figure.bound:g}"
+        bound = (
+            "" if figure.bound is None else f"  bound {'>=' if figure.at_least else '<='} {figure.bound:g}"
+        )
         worst = "" if figure.worst is None else f"  worst {figure.worst:.3g}"
         against = ""
         if figure.ratio is not None:
             against = f"  {figure.peer} {figure.peer_value:.4g}, ratio {figure.ratio:.2f}"
-        print(f"{mark} {figure.name:<58} {figure.value:>10.4g} {figure.unit}{bound}{worst}{against}", flush=True)
+        print(
+            f"{mark} {figure.name:<58} {figure.value:>10.4g} {figure.unit}{bound}{worst}{against}", flush=True
+        )

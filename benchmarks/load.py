@@ -11,8 +11,12 @@ SECONDS = 10
 
 async def measure(report: Report) -> None:
     """Measure processor time, memory and drop-outs."""
-    await _run(report, "200 different MP3s", 200, different=True, cpu=0.70, memory=350, peers=("mpv", 172, 4110))
-    await _run(report, "1,000 contexts on shared clips", 1000, different=False, cpu=0.60, memory=None, peers=None)
+    await _run(
+        report, "200 different MP3s", 200, different=True, cpu=0.70, memory=350, peers=("mpv", 172, 4110)
+    )
+    await _run(
+        report, "1,000 contexts on shared clips", 1000, different=False, cpu=0.60, memory=None, peers=None
+    )
 
 
 async def _run(
@@ -28,7 +32,8 @@ async def _run(
     async with daemon() as running, peer(running) as one:
         package = running.package_dir / "bench"
         if different:
-            await asyncio.to_thread(lambda: [make_mp3(package / f"{n}.mp3", 30, 100 + 7 * n) for n in range(count)])
+            for number in range(count):
+                await asyncio.to_thread(make_mp3, package / f"{number}.mp3", 30, 100 + 7 * number)
         else:
             for number in range(10):
                 make_wav(package / f"{number}.wav", 2.0, 200 + 50 * number)
@@ -37,7 +42,9 @@ async def _run(
             name = f"c{number}"
             src = f"/{number}.mp3" if different else f"/{number % 10}.wav"
             await one.call("innerAudioContext.create", contextId=name)
-            await one.call("innerAudioContext.set", contextId=name, src=src, volume=1 / count, loop=not different)
+            await one.call(
+                "innerAudioContext.set", contextId=name, src=src, volume=1 / count, loop=not different
+            )
             await one.call("innerAudioContext.play", contextId=name)
         playing = 0
         while playing < count:
@@ -55,11 +62,23 @@ async def _run(
         await one.call("speaker.capture.stop", captureId=capture)
         dropouts = len((await one.call("speaker.capture.describe", captureId=capture))["dropouts"])
         report.add(
-            Figure(f"{title}: share of one core", spent / took, "", cpu,
-                   peer=f"{peers[0]} (measured.md)" if peers else "", peer_value=peers[1] / 100 if peers else None)
+            Figure(
+                f"{title}: share of one core",
+                spent / took,
+                "",
+                cpu,
+                peer=f"{peers[0]} (measured.md)" if peers else "",
+                peer_value=peers[1] / 100 if peers else None,
+            )
         )
         report.add(
-            Figure(f"{title}: memory in all", memory_now, "MB", memory,
-                   peer=f"{peers[0]} (measured.md)" if peers else "", peer_value=peers[2] if peers else None)
+            Figure(
+                f"{title}: memory in all",
+                memory_now,
+                "MB",
+                memory,
+                peer=f"{peers[0]} (measured.md)" if peers else "",
+                peer_value=peers[2] if peers else None,
+            )
         )
         report.add(Figure(f"{title}: drop-outs and waits", dropouts + waiting, "", 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 
 from harness import Figure, Report, daemon, make_mp3, make_wav, median, peer
@@ -35,8 +36,15 @@ async def measure(report: Report) -> None:
             times.append((await one.event("onPlay") - began) * 1000)
             await one.call("innerAudioContext.destroy", contextId=name)
         report.add(
-            Figure("play to onPlay, local MP3, cold", median(times), "ms", 6, worst=max(times),
-                   peer="mpv (measured.md)", peer_value=COLD_PEERS["mpv"])
+            Figure(
+                "play to onPlay, local MP3, cold",
+                median(times),
+                "ms",
+                6,
+                worst=max(times),
+                peer="mpv (measured.md)",
+                peer_value=COLD_PEERS["mpv"],
+            )
         )
 
         times = []
@@ -50,8 +58,15 @@ async def measure(report: Report) -> None:
             times.append((await one.event("onPlay") - began) * 1000)
             await one.call("innerAudioContext.destroy", contextId=name)
         report.add(
-            Figure("play to onPlay, preloaded", median(times), "ms", 4, worst=max(times),
-                   peer="Chromium from the test (measured.md)", peer_value=4.6)
+            Figure(
+                "play to onPlay, preloaded",
+                median(times),
+                "ms",
+                4,
+                worst=max(times),
+                peer="Chromium from the test (measured.md)",
+                peer_value=4.6,
+            )
         )
 
         await one.call("innerAudioContext.create", contextId="seek")
@@ -64,8 +79,15 @@ async def measure(report: Report) -> None:
             await one.call("innerAudioContext.seek", contextId="seek", position=(number * 3.7) % 9)
             times.append((await one.event("onSeeked") - began) * 1000)
         report.add(
-            Figure("seek to onSeeked, MP3", median(times), "ms", 2.5, worst=max(times),
-                   peer="mpv (measured.md)", peer_value=SEEK_PEERS["mpv"])
+            Figure(
+                "seek to onSeeked, MP3",
+                median(times),
+                "ms",
+                2.5,
+                worst=max(times),
+                peer="mpv (measured.md)",
+                peer_value=SEEK_PEERS["mpv"],
+            )
         )
         await one.call("innerAudioContext.destroy", contextId="seek")
 
@@ -75,7 +97,9 @@ async def measure(report: Report) -> None:
         for number in range(10):
             name = f"end{number}"
             await one.call("innerAudioContext.create", contextId=name)
-            await one.call("innerAudioContext.set", contextId=name, src=f"/1s.{'wav' if number % 2 else 'mp3'}")
+            await one.call(
+                "innerAudioContext.set", contextId=name, src=f"/1s.{'wav' if number % 2 else 'mp3'}"
+            )
             await one.event("onCanplay")
             one.events.clear()
             await one.call("innerAudioContext.play", contextId=name)
@@ -84,12 +108,19 @@ async def measure(report: Report) -> None:
             told = {found: params["at"] for _, found, params in one.events}
             late.append(abs(told["onEnded"] - told["onPlay"] - 1.0) * 1000)
             ticks = [when for when, found, _ in one.events if found == "onTimeUpdate"]
-            periods += [later - earlier for earlier, later in zip(ticks[:-1], ticks[1:-1], strict=False)]
+            periods += [later - earlier for earlier, later in itertools.pairwise(ticks[:-1])]
             one.events.clear()
             await one.call("innerAudioContext.destroy", contextId=name)
         report.add(
-            Figure("onEnded minus the true end, 1 s clips", median(late), "ms", 10, worst=max(late),
-                   peer="Mopidy (measured.md)", peer_value=49)
+            Figure(
+                "onEnded minus the true end, 1 s clips",
+                median(late),
+                "ms",
+                10,
+                worst=max(late),
+                peer="Mopidy (measured.md)",
+                peer_value=49,
+            )
         )
         off = [abs(period - 0.25) * 1000 for period in periods]
         report.add(Figure("onTimeUpdate period off 250 ms", median(off), "ms", 2, worst=max(off)))
@@ -103,5 +134,7 @@ async def measure(report: Report) -> None:
             await one.call("innerAudioContext.play", contextId=kind)
             began = time.perf_counter()
             await one.call("clock.advance", seconds=600)
-            report.add(Figure(f"10 minutes of {kind} on the virtual clock", time.perf_counter() - began, "s", 2))
+            report.add(
+                Figure(f"10 minutes of {kind} on the virtual clock", time.perf_counter() - began, "s", 2)
+            )
             await one.call("innerAudioContext.destroy", contextId=kind)

@@ -40,12 +40,25 @@ async def measure(report: Report) -> None:
     rows = [await asyncio.to_thread(_start_once) for _ in range(STARTS)]
     took = [row[0] for row in rows]
     report.add(
-        Figure("start to ready", median(took), "s", 0.45, worst=max(took), peer="Mopidy (measured.md)",
-               peer_value=0.442)
+        Figure(
+            "start to ready",
+            median(took),
+            "s",
+            0.45,
+            worst=max(took),
+            peer="Mopidy (measured.md)",
+            peer_value=0.442,
+        )
     )
     report.add(
-        Figure("memory at that moment", median([row[1] for row in rows]), "MB", 60, peer="Mopidy (measured.md)",
-               peer_value=57)
+        Figure(
+            "memory at that moment",
+            median([row[1] for row in rows]),
+            "MB",
+            60,
+            peer="Mopidy (measured.md)",
+            peer_value=57,
+        )
     )
     async with daemon() as running:
         report.add(Figure("memory with the engines warm", pss_megabytes(family(running.pid)), "MB", 160))

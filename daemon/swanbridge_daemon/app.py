@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from swanbridge_protocol import PROTOCOL_VERSION
-from swanbridge_protocol._base import Dialect, Method, NoParams, Scope
+from swanbridge_protocol.discovery import DISCOVER
 from swanbridge_protocol.errors import InvalidParams
 
 from . import __version__
@@ -49,16 +49,6 @@ log = logging.getLogger(__name__)
 
 HERE = Path(__file__).resolve().parent
 STOP_WITHIN = 4.5  # seconds from the signal to the end
-
-DISCOVER: Method[NoParams, Any] = Method(
-    "rpc.discover",
-    NoParams,
-    NoParams,
-    "The OpenRPC document of this daemon.",
-    scope=Scope.VIEW,
-    dialect=Dialect.CONTROL,
-    needs_session=False,
-)
 
 
 class Daemon:

@@ -103,6 +103,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             help=meta["help"] + (" (may be repeated)" if many else ""),
             metavar=meta.get("metavar"),
             choices=meta.get("choices"),
+            type=str.lower if "choices" in meta else str,
             action="append" if many else "store",
         )
 
@@ -169,7 +170,9 @@ def _converted(setting: dataclasses.Field[Any], raw: Any, option: str, origin: s
     except (ValueError, OverflowError) as error:
         wanted = {"int": "a whole number", "float": "a number"}.get(kind)
         raise SettingError(f"{where}: {raw!r} is not {wanted}" if wanted else f"{where}: {error}") from None
-    if "choices" in meta and value not in meta["choices"]:
+    if "choices" in meta and value.lower() in meta["choices"]:
+        return value.lower()
+    if "choices" in meta:
         raise SettingError(f"{where}: {value!r} is none of {', '.join(meta['choices'])}")
     if value != value or value < meta.get("least", value) or value > meta.get("most", value):
         bounds = f"at least {meta.get('least')}" + (f" and at most {meta['most']}" if "most" in meta else "")

@@ -119,7 +119,7 @@ class DescribeCapture(Message, frozen=True):
 
 
 class FindClip(Message, frozen=True):
-    """Where does `clip` (opened with `OpenMedia` before) occur in the WAV whose descriptor rides along?
+    """Find where a medium (opened with `OpenMedia` before) occurs in the WAV whose descriptor rides along.
 
     Answered with `Found`. `start`/`end` bound the search, in seconds of the capture; end -1: to its end.
     """

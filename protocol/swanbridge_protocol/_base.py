@@ -87,7 +87,8 @@ class Method(Generic[P, R]):
     """One call: its wire name, the models of its params and result, who may make it.
 
     `key` is the wire name of the parameter that names the object; calls of one object run in order.
-    `errors` are the classes of `errors.py` that a caller should expect.
+    `errors` are the classes of `errors.py` that a caller should expect. An `ordered` control method waits, as all
+    swan methods do, for what the session was asked before it (virtual clock).
     """
 
     name: str
@@ -99,6 +100,7 @@ class Method(Generic[P, R]):
     key: str | None = None
     errors: tuple[str, ...] = ()
     needs_session: bool = True
+    ordered: bool = False
 
     @property
     def family(self) -> str:

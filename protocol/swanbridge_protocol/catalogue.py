@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import clock, files, inner_audio, session, speaker
+from . import clock, discovery, files, inner_audio, session, speaker
 from ._base import Event, Method
 
-CHAPTERS = (session, clock, files, speaker, inner_audio)
+CHAPTERS = (session, clock, files, speaker, inner_audio, discovery)
 
 METHODS: dict[str, Method[Any, Any]] = {}
 EVENTS: dict[str, Event[Any]] = {}

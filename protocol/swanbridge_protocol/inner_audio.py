@@ -36,9 +36,13 @@ class SetParams(ContextParams):
     start_time: Annotated[Seconds, Field(ge=0)] | None = Field(None, description="Where playing begins.")
     autoplay: Boolean | None = Field(None, description="Play as soon as the source can be played.")
     loop: Boolean | None = Field(None, description="Begin again at the end, without a gap.")
-    volume: Annotated[Number, Field(ge=0, le=1)] | None = None
+    volume: Annotated[Number, Field(ge=0, le=1)] | None = Field(
+        None, description="Heard at once, without a click."
+    )
     playback_rate: Annotated[Number, Field(ge=0.5, le=2)] | None = Field(None, description="Pitch is kept.")
-    obey_mute_switch: Boolean | None = None
+    obey_mute_switch: Boolean | None = Field(
+        None, description="Kept and reported; this phone has no mute switch."
+    )
 
 
 class SeekParams(ContextParams):
@@ -85,14 +89,14 @@ class AudioOptionResult(WireModel):
     err_msg: str
 
 
-def _method(name: str, params: type[WireModel], summary: str) -> Method[Any, Nothing]:
+def _method(name: str, params: type[WireModel], summary: str, *errors: str) -> Method[Any, Nothing]:
     return Method(
         f"{FAMILY}.{name}",
         params,
         Nothing,
         summary,
         key=KEY,
-        errors=("argumentError", "parameterError"),
+        errors=("argumentError", "parameterError", *errors),
     )
 
 
@@ -100,9 +104,11 @@ def _event(name: str, payload: type[WireModel], summary: str, *, coalesced: bool
     return Event(f"{FAMILY}.{name}", payload, summary, key=KEY, coalesced=coalesced)
 
 
-CREATE = _method("create", ContextParams, "Make a context under an id that the client chose.")
+CREATE = _method(
+    "create", ContextParams, "Make a context under an id that the client chose.", "executionFailed"
+)
 SET = _method("set", SetParams, "Set properties; a new src is opened at once and autoplay honoured.")
-PLAY = _method("play", ContextParams, "Play, or go on; without src the answer is 10003.")
+PLAY = _method("play", ContextParams, "Play, or go on; without src the answer is 10003.", "audioFileError")
 PAUSE = _method("pause", ContextParams, "Pause.")
 STOP = _method("stop", ContextParams, "Stop and go back to the beginning.")
 SEEK = _method("seek", SeekParams, "Go to a position; a number or {position}.")

@@ -22,13 +22,18 @@ class Resume(ControlModel):
 class OpenParams(ControlModel):
     """Who the program is and what it wants."""
 
-    app_id: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    protocol: Integer = Field(description="1")
+    app_id: str = Field(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Who the program is; what is remembered is remembered for it.",
+    )
+    protocol: Integer = Field(description="The version that the client speaks: 1.")
     package_root: str | None = Field(None, max_length=4096, description="The program's own files.")
     time_update_interval: Annotated[Seconds, Field(ge=0, le=3600)] = Field(
         0.25, description="Period of onTimeUpdate; 0 for none, else at least 0.015."
     )
-    persona: str | None = Field(None, max_length=64)
+    persona: Literal["seed"] | None = Field(None, description="Which phone's habits to follow.")
     resume: Resume | None = None
 
 
@@ -115,7 +120,7 @@ OPEN: Method[OpenParams, OpenResult] = Method(
     OpenResult,
     "Open a session, or resume one. The first call on a socket.",
     dialect=Dialect.CONTROL,
-    errors=("invalidParams",),
+    errors=("invalidParams", "illegalState", "forbidden", "tooManyRequests"),
     needs_session=False,
 )
 CLOSE: Method[SessionRef, Nothing] = Method(
@@ -124,7 +129,9 @@ CLOSE: Method[SessionRef, Nothing] = Method(
     Nothing,
     "End a session and all that it holds. Another's needs the control scope.",
     dialect=Dialect.CONTROL,
+    errors=("invalidParams", "sessionRequired", "forbidden"),
     needs_session=False,
+    ordered=True,
 )
 SNAPSHOT: Method[SessionRef, Snapshot] = Method(
     "session.snapshot",
@@ -133,7 +140,9 @@ SNAPSHOT: Method[SessionRef, Snapshot] = Method(
     "Every object of a session with its whole state. Another's needs the control scope.",
     scope=Scope.VIEW,
     dialect=Dialect.CONTROL,
+    errors=("invalidParams", "sessionRequired", "forbidden"),
     needs_session=False,
+    ordered=True,
 )
 LIST: Method[NoParams, SessionList] = Method(
     "session.list",
@@ -151,5 +160,7 @@ JOURNAL_READ: Method[JournalParams, JournalResult] = Method(
     "Read back what a session was told. Another's needs the control scope.",
     scope=Scope.VIEW,
     dialect=Dialect.CONTROL,
+    errors=("invalidParams", "sessionRequired", "forbidden"),
     needs_session=False,
+    ordered=True,
 )

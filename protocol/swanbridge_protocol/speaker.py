@@ -114,7 +114,8 @@ CAPTURE_START: Method[CaptureStartParams, CaptureStarted] = Method(
     "Record what the speaker plays, from this instant.",
     scope=Scope.CONTROL,
     dialect=Dialect.CONTROL,
-    errors=("invalidParams",),
+    errors=("invalidParams", "illegalState"),
+    ordered=True,
 )
 CAPTURE_STOP: Method[CaptureRef, CaptureFile] = Method(
     "speaker.capture.stop",
@@ -124,6 +125,7 @@ CAPTURE_STOP: Method[CaptureRef, CaptureFile] = Method(
     scope=Scope.CONTROL,
     dialect=Dialect.CONTROL,
     errors=("invalidParams", "illegalState"),
+    ordered=True,
 )
 CAPTURE_DESCRIBE: Method[CaptureRef, Description] = Method(
     "speaker.capture.describe",
@@ -133,6 +135,7 @@ CAPTURE_DESCRIBE: Method[CaptureRef, Description] = Method(
     scope=Scope.CONTROL,
     dialect=Dialect.CONTROL,
     errors=("invalidParams",),
+    ordered=True,
 )
 CAPTURE_FIND: Method[FindParams, FindResult] = Method(
     "speaker.capture.find",
@@ -142,6 +145,7 @@ CAPTURE_FIND: Method[FindParams, FindResult] = Method(
     scope=Scope.CONTROL,
     dialect=Dialect.CONTROL,
     errors=("invalidParams", "fileNotFound"),
+    ordered=True,
 )
 DEVICE_LIST: Method[NoParams, DeviceList] = Method(
     "device.list",

@@ -57,7 +57,7 @@ def test_autoplay_plays_after_canplay(program: Program, tone: str, order: str) -
         context.set(src=tone, autoplay=True)
     else:
         # Both calls leave in one go, as a program's two assignments do.
-        changes = [{"autoplay": True}, {"src": tone}]
+        changes: list[dict[str, str | bool]] = [{"autoplay": True}, {"src": tone}]
         if order == "after src":
             changes.reverse()
         calls = [program.send("innerAudioContext.set", contextId="a", **change) for change in changes]

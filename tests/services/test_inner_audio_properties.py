@@ -158,7 +158,7 @@ class Play:
         objects = self.program.call("session.snapshot")["objects"].get(FAMILY, {})
         for context_id, state in objects.items():
             assert state["paused"] is not self.mirrors[context_id].is_playing
-            assert 0 <= state["currentTime"]
+            assert state["currentTime"] >= 0
             assert state["duration"] == 0 or state["currentTime"] <= state["duration"] + 1e-6
 
 

@@ -62,7 +62,7 @@ class Calls:
         params_model = method.params
         key = method.key
         is_swan = method.dialect is Dialect.SWAN
-        in_turn = self._settle and is_swan
+        in_turn = self._settle and (is_swan or method.ordered)
 
         def handle(caller: Caller, raw: Params) -> Any:
             if self.closing:
@@ -119,8 +119,8 @@ class Calls:
         try:
             if before is not None:
                 await asyncio.wait([before])
-            if self._settle and lane is target:
-                await target.pending.settled()
+            if self._settle and isinstance(lane, Session):
+                await lane.pending.settled()
             if isinstance(target, Session) and target.closed:
                 raise SessionRequired("the session ended before it was this call's turn")
             result = function(target, params)

@@ -28,6 +28,7 @@ FULL_SCALE: Final = 32_768
 WINDOW: Final = MIX_RATE // 100
 SILENCE: Final = FULL_SCALE * 10 ** (-60 / 20)  # a window whose peak stays below is silent
 SHORTEST_SILENCE: Final = MIX_RATE // 20
+WAVE_START: Final = MIX_RATE // 1000  # a wave begins at zero: so little before or after it is no silence
 
 SHORTEST_HOLE: Final = MIX_RATE // 1000
 LONGEST_HOLE: Final = MIX_RATE // 4  # longer ones are pauses between two sounds
@@ -133,7 +134,9 @@ def _sounds(samples: Samples) -> list[tuple[int, int]]:
         start, stop = begin + int(opening.argmax()), end + int(np.flatnonzero(closing)[-1]) + 1
         if found and start - found[-1][1] < SHORTEST_SILENCE:
             start = found.pop()[0]
-        found.append((start, stop))
+        if start < WAVE_START:
+            start = 0
+        found.append((start, len(samples) if len(samples) - stop < WAVE_START else stop))
     return found
 
 

@@ -8,30 +8,18 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
 from .. import catalogue
-from .._base import Dialect, Event, Method, NoParams, Scope, Seconds, WireModel
+from .._base import Dialect, Event, Method, Scope, Seconds, WireModel
 from ..errors import BY_NAME, SwanError
 
 PLAIN_FUNCTIONS = "swan"  # the family of what has no object: a program writes swan.setInnerAudioOption()
 ANY_CALL = ("internalError", "shuttingDown", "tooManyRequests")
 
 Schema = dict[str, Any]
-
-
-class OpenRpcDocument(WireModel):
-    """An OpenRPC document."""
-
-    model_config = ConfigDict(extra="allow")
-
-    openrpc: str
-    info: dict[str, Any]
-    methods: list[dict[str, Any]]
-    components: dict[str, Any]
-    events: list[dict[str, Any]] = Field(alias="x-events")
 
 
 class EventHead(WireModel):
@@ -42,17 +30,6 @@ class EventHead(WireModel):
     skipped: int | None = Field(
         None, ge=1, description="How many events of progress were left out just before this one."
     )
-
-
-DISCOVER: Method[NoParams, OpenRpcDocument] = Method(
-    "rpc.discover",
-    NoParams,
-    OpenRpcDocument,
-    "The OpenRPC document of this daemon.",
-    scope=Scope.VIEW,
-    dialect=Dialect.CONTROL,
-    needs_session=False,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +54,8 @@ class Chapter:
 
 
 def chapters() -> list[Chapter]:
-    """Return the catalogue's chapters in its order, and at last the description itself."""
-    found = [_chapter(module) for module in catalogue.CHAPTERS]
-    if DISCOVER.name not in catalogue.METHODS:
-        found.append(Chapter("discovery", "This description, from the daemon itself.", (DISCOVER,), ()))
-    return found
+    """Return the catalogue's chapters in its order."""
+    return [_chapter(module) for module in catalogue.CHAPTERS]
 
 
 def _chapter(module: ModuleType) -> Chapter:

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from .. import catalogue, session
 from .._base import PROTOCOL_VERSION, Event, Method, Scope, WireModel
+from ..discovery import DISCOVER
 from ..errors import BY_NAME
 from . import _bounds, _examples
 from ._parts import (
     ANY_CALL,
-    DISCOVER,
     Chapter,
     Components,
     EventHead,

@@ -189,16 +189,16 @@ export type Nothing = Record<string, never>;
 
 /** Who the program is and what it wants. */
 export interface OpenParams {
-    /** 1 to 128 characters, matches `^[A-Za-z0-9][A-Za-z0-9._-]*$`. */
+    /** Who the program is; what is remembered is remembered for it. 1 to 128 characters, matches `^[A-Za-z0-9][A-Za-z0-9._-]*$`. */
     appId: string;
-    /** 1. */
+    /** The version that the client speaks: 1. */
     protocol: number;
     /** The program's own files. At most 4,096 characters. */
     packageRoot?: string | null;
     /** Period of onTimeUpdate; 0 for none, else at least 0.015. Seconds, 0 to 3,600, default 0.25. */
     timeUpdateInterval?: number;
-    /** At most 64 characters. */
-    persona?: string | null;
+    /** Which phone's habits to follow. */
+    persona?: 'seed' | null;
     resume?: Resume | null;
 }
 
@@ -310,10 +310,11 @@ export interface SetParams {
     autoplay?: boolean | null;
     /** Begin again at the end, without a gap. */
     loop?: boolean | null;
-    /** 0 to 1. */
+    /** Heard at once, without a click. 0 to 1. */
     volume?: number | null;
     /** Pitch is kept. 0.5 to 2. */
     playbackRate?: number | null;
+    /** Kept and reported; this phone has no mute switch. */
     obeyMuteSwitch?: boolean | null;
 }
 
