@@ -181,7 +181,8 @@ def test_a_stall_is_a_waiting_and_what_comes_later_is_heard(real_lab: Lab, site:
     assert waiting["buffered"] == pytest.approx(0.5, abs=0.05)
     site.open_gate()
     again = program.wait_for("onPlay", "a", 2)
-    assert again["currentTime"] == pytest.approx(waiting["currentTime"], abs=0.001)
+    # It sounds on while the news travels.
+    assert again["currentTime"] == pytest.approx(waiting["currentTime"], abs=0.05)
     ended = program.wait_for("onEnded", "a")
     assert ended["buffered"] == pytest.approx(1.0)
     names = [name for name in program.names("a") if name != "onTimeUpdate"]
