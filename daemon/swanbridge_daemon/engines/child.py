@@ -21,6 +21,7 @@ from .channel import Channel, EngineGone
 log = logging.getLogger(__name__)
 
 PING_EVERY = 2.0  # seconds
+HANG_UP_PATIENCE = 1.0  # seconds for a child to end by itself once its channel is closed
 PING_PATIENCE = 5.0  # a child that says nothing for so long hangs and is killed
 CRASHES = frozenset(
     {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS}
@@ -60,6 +61,8 @@ class Child:
         self._gone = gone
         self._killed_by_us = False
         self._hello: asyncio.Future[Hello] = self._loop.create_future()
+        self._ended: asyncio.Future[Exit] = self._loop.create_future()
+        self._last_resort: asyncio.TimerHandle | None = None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.pid = _spawn(
@@ -67,21 +70,30 @@ class Child:
             )
         self._pidfd = os.pidfd_open(self.pid)
         self._loop.add_reader(self._pidfd, self._exited)
-        self.channel = Channel(ours, incoming, self._message, lambda: None)
+        self.channel = Channel(ours, incoming, self._message, self._hung_up)
         self._watch = self._loop.create_task(self._ping(), name=f"watch {kind}")
 
     async def hello(self) -> Hello:
         """Wait until it takes requests; `EngineGone` if it died before."""
         return await asyncio.shield(self._hello)
 
+    async def ended(self) -> Exit:
+        """Wait until it is dead and reaped. Its channel may be closed some moments before."""
+        return await asyncio.shield(self._ended)
+
     def kill(self) -> None:
-        """End it at once."""
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        """End it at once, if it runs."""
+        if not self._ended.done():
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def hang_up(self) -> None:
         """Close its control socket, at which it exits by itself."""
         self.channel.close()
+
+    def _hung_up(self) -> None:
+        # It exits by itself, unless it is frozen, or decodes something that takes long.
+        self._last_resort = self._loop.call_later(HANG_UP_PATIENCE, self.kill)
 
     def _message(self, message: Any) -> None:
         if isinstance(message, Hello):
@@ -116,8 +128,12 @@ class Child:
         if not self._hello.done():
             self._hello.set_exception(EngineGone(f"the {self.kind} engine did not start"))
             self._hello.exception()  # it may be that nobody waits
+        if self._last_resort is not None:
+            self._last_resort.cancel()
         crashed = os.WIFSIGNALED(status) and os.WTERMSIG(status) in CRASHES
-        self._gone(Exit(status, own_fault=crashed or self._killed_by_us))
+        how = Exit(status, own_fault=crashed or self._killed_by_us)
+        self._ended.set_result(how)
+        self._gone(how)
 
 
 def _spawn(

@@ -65,9 +65,13 @@ class Engine:
         self._since = asyncio.get_running_loop().time()
         self._up.set()
 
-    def went_down(self) -> float:
-        """Take note that it is gone; returns the seconds to wait before the next start."""
+    def went_down(self) -> None:
+        """Take note that it takes no requests any more."""
         self._up.clear()
+
+    def died(self) -> float:
+        """Take note that it died; returns the seconds to wait before the next start."""
+        self.went_down()
         if self._since and asyncio.get_running_loop().time() - self._since > STEADY:
             self._failures = 0
         delay = BACK_OFF[min(self._failures, len(BACK_OFF) - 1)]
@@ -148,13 +152,17 @@ class Fleet:
         self.on_audio_up(child.channel)
 
     def _audio_gone(self, how: Exit) -> None:
-        delay = self.audio.went_down()
+        delay = self.audio.died()
         if self._closing:
             return
         log.error("the audio engine died (%s); starting another", how)
-        for engine in self.decoders:
-            if engine.child is not None:
-                engine.child.hang_up()
+        for index, engine in enumerate(self.decoders):
+            # Their successors may be up before they are dead, so they count as gone now.
+            former, engine.child = engine.child, None
+            engine.went_down()
+            if former is not None:
+                former.hang_up()
+            self.on_decoder_down(index, how, 0)
         self.on_audio_down()
         self._spawn(self._run_audio(delay))
 
@@ -171,11 +179,11 @@ class Fleet:
         with ours, theirs:
             self._status[index] = mmap.mmap(status, 8, prot=mmap.PROT_READ)
             audio.channel.send(AttachDecoder(index), ours.fileno())
-            engine.child = Child(
+            child = engine.child = Child(
                 "decoder",
                 FromDecoder,
                 lambda message: self.on_decoder(index, message),
-                lambda how: self._decoder_gone(index, how, audio),
+                lambda how: self._decoder_gone(index, how, child, audio),
                 descriptors={FD_LINK: theirs.fileno(), FD_STATUS: status},
                 environment={
                     **{name: os.environ[name] for name in DECODER_ENVIRONMENT if name in os.environ},
@@ -183,7 +191,7 @@ class Fleet:
                 },
             )
         os.close(status)
-        self._spawn(self._greet_decoder(index, engine.child))
+        self._spawn(self._greet_decoder(index, child))
 
     async def _greet_decoder(self, index: int, child: Child) -> None:
         try:
@@ -193,10 +201,10 @@ class Fleet:
         if self.decoders[index].child is child:
             self.decoders[index].came_up(hello.notes)
 
-    def _decoder_gone(self, index: int, how: Exit, audio: Child) -> None:
-        delay = self.decoders[index].went_down()
-        if self._closing:
+    def _decoder_gone(self, index: int, how: Exit, child: Child, audio: Child) -> None:
+        if self._closing or self.decoders[index].child is not child:
             return
+        delay = self.decoders[index].died()
         status = self._status[index]
         media = int.from_bytes(status[:8], "little") if status is not None else 0
         if audio is self.audio.child and not audio.channel.closed:

@@ -16,9 +16,9 @@ from ..core.session import Session
 
 CLOSEST = 0.015  # seconds; time updates never come closer (facts 5.1: 4 to 66 a second)
 SEEK_PATIENCE = 0.1  # seconds of playing that a seek may take before it is a `waiting`
-# Seconds after canplay in which `autoplay` still counts: a program may set it right after `src` (facts 2.10),
-# and what it did in one tick comes apart on the wire.
-AUTOPLAY_GRACE = 0.05
+# Seconds. What a program did in one tick comes apart on the wire: `autoplay` set right after `src` still counts
+# though the source is open by then (facts 2.10), and a play sent along with a bad `src` is no second try.
+ONE_TICK = 0.05
 
 
 class Happening(enum.Enum):
@@ -87,6 +87,7 @@ class AudioElement:
         self._wanted = False  # to play
         self._may_autoplay = True
         self._opened_at = 0.0
+        self._failed_at = 0.0
         self._must_open = False
         self._target: float | None = None  # where to go before anything else
         self._seeks = 0  # how many seeks the program made of this source; 0 in _seek_told: none to answer
@@ -140,7 +141,7 @@ class AudioElement:
     def set_autoplay(self, autoplay: bool) -> None:
         """Play as soon as the source is open, or right now if it has just been opened."""
         self.autoplay = autoplay
-        is_fresh = self.state is State.READY and self._clock.now() - self._opened_at <= AUTOPLAY_GRACE
+        is_fresh = self.state is State.READY and self._clock.now() - self._opened_at <= ONE_TICK
         if autoplay and is_fresh and self._may_autoplay:
             self.play()
 
@@ -158,6 +159,8 @@ class AudioElement:
         """Play, or go on; after a stop or the end, from the start time."""
         if self.state is State.PLAYING or self._wanted:
             return
+        if self.state is State.FAILED and self._clock.now() - self._failed_at <= ONE_TICK:
+            return  # the error has been told
         self._wanted = True
         if self.state is State.FAILED:
             self._reopen()
@@ -381,6 +384,7 @@ class AudioElement:
         position = self.position
         self._let_go()
         self.state = State.FAILED
+        self._failed_at = self._clock.now()
         self._resting = position
         self._wanted, self._target, self._seek_to_tell = False, None, 0
         self._fail(fault, message)

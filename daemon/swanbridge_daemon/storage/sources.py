@@ -122,14 +122,17 @@ class SourceOpener:
 
     async def open(self, source: str, files: Files) -> OpenFile | Growing:
         """Open a source; anything but the forms above is refused as a path."""
-        head = source[:8].lower()
-        try:
-            if is_data_url(source):
+        if is_data_url(source):
+            try:
                 if len(source) <= INLINE_DATA_URL:
                     opened = open_data_url(source)
                 else:
                     opened = await asyncio.to_thread(open_data_url, source)
-                return OpenFile(opened.release(), opened.name, opened.size, opened.identity)
+            except FetchProblem as problem:
+                raise PortError("file", problem.sentence) from problem
+            return OpenFile(opened.release(), opened.name, opened.size, opened.identity)
+        head = source[:8].lower()
+        try:
             if head.startswith(("http://", "https://")):
                 download = await self._fetcher.open(source)
                 # No part of the URL but its last word goes on: the rest may hold credentials.
