@@ -67,7 +67,7 @@ async def _run(
                 spent / took,
                 "",
                 cpu,
-                peer=f"{peers[0]} (measured.md)" if peers else "",
+                peer=f"{peers[0]} (taken earlier)" if peers else "",
                 peer_value=peers[1] / 100 if peers else None,
             )
         )
@@ -77,7 +77,7 @@ async def _run(
                 memory_now,
                 "MB",
                 memory,
-                peer=f"{peers[0]} (measured.md)" if peers else "",
+                peer=f"{peers[0]} (taken earlier)" if peers else "",
                 peer_value=peers[2] if peers else None,
             )
         )

@@ -46,7 +46,7 @@ async def measure(report: Report) -> None:
             "s",
             0.45,
             worst=max(took),
-            peer="Mopidy (measured.md)",
+            peer="Mopidy (taken earlier)",
             peer_value=0.442,
         )
     )
@@ -56,7 +56,7 @@ async def measure(report: Report) -> None:
             median([row[1] for row in rows]),
             "MB",
             60,
-            peer="Mopidy (measured.md)",
+            peer="Mopidy (taken earlier)",
             peer_value=57,
         )
     )

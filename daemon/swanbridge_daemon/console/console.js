@@ -63,6 +63,7 @@ async function poll() {
 }
 
 let clockMode = 'real';
+let isPlaying = false;
 
 function showDaemon(ready, clock) {
     if (!ready || !clock) return;
@@ -108,26 +109,28 @@ function showSessions(sessions, clock) {
         row.remove();
         rows.delete(sessionId);
     }
+    // While the tone plays, this list may be older than its session.
+    if (watchedId && !isPlaying && !open.has(watchedId)) unwatch();
     for (const session of sessions) {
         const {sessionId, appId, connected, openedAt, seq} = session;
         let row = rows.get(sessionId);
         if (!row) {
             row = element('tr');
-            const button = element('button', 'Events');
+            const button = element('button', 'Watch');
             button.type = 'button';
-            button.setAttribute('aria-label', `Events of ${appId}, ${sessionId}`);
+            button.setAttribute('aria-label', `Watch the events of ${appId}, ${sessionId}`);
             button.addEventListener('click', () => watch(sessionId, appId, Math.max(0, Number(row.dataset.seq) - EARLIER)));
             const action = element('td');
             action.append(button);
-            row.append(element('td', appId), element('td', sessionId, 'code'), element('td'), element('td'), element('td'), action);
+            row.append(element('td', appId), element('td'), element('td'), element('td'), action, element('td', sessionId, 'code'));
             rows.set(sessionId, row);
             part('sessions').append(row);
         }
         row.dataset.seq = seq;
         row.classList.toggle('chosen', sessionId === watchedId);
-        row.cells[2].textContent = connected ? 'connected' : 'no socket';
-        row.cells[3].textContent = clock ? age(clock.now - openedAt) : '';
-        row.cells[4].textContent = seq;
+        row.cells[1].textContent = connected ? 'connected' : 'no socket';
+        row.cells[2].textContent = clock ? age(clock.now - openedAt) : '';
+        row.cells[3].textContent = seq;
     }
 }
 
@@ -140,20 +143,24 @@ function age(seconds) {
 // --- a session's events ---------------------------------------------------------------------------------------
 
 let stream;
+let watchedName = '';
 
 function watch(sessionId, appId, after) {
     stream?.close();
     watchedId = sessionId;
+    watchedName = `${appId}, ${sessionId}`;
     for (const [id, row] of rows) row.classList.toggle('chosen', id === sessionId);
     part('events').replaceChildren();
-    const name = `${appId}, ${sessionId}`;
-    show('watched', name);
+    show('watched', watchedName);
     stream = new EventSource(`/events?${new URLSearchParams({session: sessionId, lastEventId: after})}`);
     for (const event of EVENTS) stream.addEventListener(event, ({data}) => addEvent(event, JSON.parse(data)));
-    // The browser comes back by itself while the session lives; after that it is refused and gives up.
-    stream.addEventListener('error', ({target}) => {
-        if (target === stream && stream.readyState === EventSource.CLOSED) show('watched', `${name}: the session has ended`);
-    });
+}
+
+/** The session has ended; a lost stream of one that lives is opened again by the browser itself. */
+function unwatch() {
+    stream.close();
+    show('watched', `${watchedName}: the session has ended`);
+    watchedId = '';
 }
 
 function addEvent(event, {seq, at, ...params}) {
@@ -174,8 +181,6 @@ function addEvent(event, {seq, at, ...params}) {
 }
 
 // --- the tone -------------------------------------------------------------------------------------------------
-
-let isPlaying = false;
 
 /** A mono 16-bit WAV as a data: URL. */
 function toneUrl({frequency, seconds, rate, level, fade}) {

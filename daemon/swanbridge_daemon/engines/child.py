@@ -21,6 +21,7 @@ from .channel import Channel, EngineGone
 log = logging.getLogger(__name__)
 
 PING_EVERY = 2.0  # seconds
+HELLO_PATIENCE = 30.0  # seconds; a slow machine under emulation needs eight
 HANG_UP_PATIENCE = 1.0  # seconds for a child to end by itself once its channel is closed
 PING_PATIENCE = 5.0  # a child that says nothing for so long hangs and is killed
 CRASHES = frozenset(
@@ -103,18 +104,19 @@ class Child:
             self._on_message(message)
 
     async def _ping(self) -> None:
-        with contextlib.suppress(EngineGone):
-            await self.hello()
+        try:
+            async with asyncio.timeout(HELLO_PATIENCE):
+                await self.hello()
             while True:
                 await asyncio.sleep(PING_EVERY)
-                try:
-                    async with asyncio.timeout(PING_PATIENCE):
-                        await self.channel.request(Ping)
-                except TimeoutError:
-                    log.error("%s engine (pid %d) does not answer; killing it", self.kind, self.pid)
-                    self._killed_by_us = True
-                    self.kill()
-                    return
+                async with asyncio.timeout(PING_PATIENCE):
+                    await self.channel.request(Ping)
+        except TimeoutError:
+            log.error("%s engine (pid %d) does not answer; killing it", self.kind, self.pid)
+            self._killed_by_us = True
+            self.kill()
+        except EngineGone:
+            pass  # `_exited` tells it
 
     def _exited(self) -> None:
         self._loop.remove_reader(self._pidfd)

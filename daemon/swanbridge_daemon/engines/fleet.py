@@ -52,11 +52,11 @@ class Engine:
         """Wait for the engine, restarts included, and return the channel to it."""
         try:
             async with asyncio.timeout(START_PATIENCE):
-                await self._up.wait()
+                while (child := self.child) is None or not self.is_up:
+                    await self._up.wait()
         except TimeoutError:
             raise EngineGone(f"the {self.label} engine does not start; see `swanbridged doctor`") from None
-        assert self.child is not None
-        return self.child.channel
+        return child.channel
 
     def came_up(self, notes: list[str]) -> None:
         """Take note that it takes requests."""

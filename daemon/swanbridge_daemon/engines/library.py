@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections import OrderedDict
@@ -22,8 +23,8 @@ from swanbridge_media.messages import (
 )
 
 from ..core.ports import Growing, OpenFile, PortError
-from .channel import EngineGone
-from .child import Exit
+from .channel import Channel, EngineGone
+from .child import Child, Exit
 from .fleet import Fleet
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 CLIP_LONGEST = 10.0  # seconds; a file opened again that is no longer than this is decoded once and shared
 CLIPS = 128  # kept by the audio engine; 10 s are 3.8 MB
 KNOWN = 4096  # files remembered as opened before, or as poisonous
+WORKED_ON = 16384  # numbers remembered with their files; a decoder's death is known after its hanging up
+FATE_PATIENCE = 2.0  # seconds
 TRIES = 5  # a file whose decoder was lost by no fault of its own is opened again
 
 POISONED = "this file crashed the decoder before and is not tried again"
@@ -44,6 +47,7 @@ class Medium:
     decoder: int
     source: OpenFile | Growing
     info: MediaInfo
+    child: Child
     lost: bool = False
 
 
@@ -54,6 +58,8 @@ class Clip:
     number: int
     made: asyncio.Future[MediaInfo]
     users: int = 0
+    child: Child | None = None
+    lost: bool = False
 
 
 @dataclass(eq=False)
@@ -68,7 +74,8 @@ class Library:
         self._fleet = fleet
         self._numbers = itertools.count(1)
         self._media: dict[int, Medium] = {}
-        self._opening: dict[int, Hashable] = {}
+        self._opening: set[int] = set()
+        self._keys: OrderedDict[int, Hashable] = OrderedDict()
         self._known: OrderedDict[Hashable, _Known] = OrderedDict()
         self._poisoned: OrderedDict[Hashable, None] = OrderedDict()
         self._clips: OrderedDict[Hashable, Clip] = OrderedDict()
@@ -84,17 +91,18 @@ class Library:
             try:
                 return await self._open(source)
             except EngineGone:
-                # Its death is known to the link before it is to us; then another one is there.
-                await asyncio.sleep(0.02)
+                continue  # at another decoder, unless this file was its death
         raise EngineGone("the decoder was lost again and again; see the daemon's log")
 
     async def _open(self, source: OpenFile | Growing) -> Medium:
         number = next(self._numbers)
         index = self._least_used()
-        self._opening[number] = source.key
+        self._note(number, source.key)
+        self._opening.add(number)
         self._load[index] += 1
+        child: Child | None = None
         try:
-            channel = await self._fleet.decoders[index].channel()
+            channel, child = await self._decoder(index)
             growing = not isinstance(source, OpenFile)
             answer = channel.request(
                 lambda rid: OpenMedia(rid, number, source.name, source.size, growing), source.descriptor
@@ -102,18 +110,30 @@ class Library:
             if not isinstance(source, OpenFile):
                 self._follow(number, index, source)
             opened: MediaOpened = await answer
-        except BaseException:
+        except BaseException as error:
             self._load[index] -= 1
             self._growing.pop(number, None)
-            child = self._fleet.decoders[index].child
             if child is not None:  # whoever wanted it may have gone while the decoder opens it
                 child.channel.send(CloseMedia(number))
+                if isinstance(error, EngineGone):
+                    await child.ended()  # then it is known what it died of
             raise
         finally:
-            self._opening.pop(number, None)
-        medium = self._media[number] = Medium(number, index, source, opened.info)
+            self._opening.discard(number)
+        medium = self._media[number] = Medium(number, index, source, opened.info, child)
         self._remember(source.key, _Known(opened.info.duration))
         return medium
+
+    async def _decoder(self, index: int) -> tuple[Channel, Child]:
+        channel = await self._fleet.decoders[index].channel()
+        child = self._fleet.decoders[index].child
+        assert child is not None
+        return channel, child
+
+    def _note(self, number: int, key: Hashable) -> None:
+        self._keys[number] = key
+        if len(self._keys) > WORKED_ON:
+            self._keys.popitem(last=False)
 
     def _follow(self, number: int, index: int, source: Growing) -> None:
         def changed() -> None:
@@ -132,9 +152,13 @@ class Library:
         self._growing.pop(medium.number, None)
         if self._media.pop(medium.number, None) is not None and not medium.lost:
             self._load[medium.decoder] -= 1
-            child = self._fleet.decoders[medium.decoder].child
-            if child is not None:
-                child.channel.send(CloseMedia(medium.number))
+            medium.child.channel.send(CloseMedia(medium.number))
+
+    async def fate(self, medium: Medium) -> None:
+        """Wait until the death of a medium's decoder is known, and with it what it died of."""
+        with contextlib.suppress(TimeoutError):
+            if not medium.lost:
+                await asyncio.wait_for(medium.child.ended(), FATE_PATIENCE)
 
     async def clip(self, source: OpenFile | Growing) -> Clip | None:
         """Return the shared clip of a short file that is opened again, or None if it is to be streamed."""
@@ -158,6 +182,8 @@ class Library:
             await asyncio.shield(clip.made)
         except BaseException as error:
             clip.users -= 1
+            if isinstance(error, EngineGone) and clip.child is not None:
+                await clip.child.ended()  # then it is known what it died of
             if isinstance(error, PortError):
                 return None
             raise
@@ -166,8 +192,9 @@ class Library:
     async def _make(self, clip: Clip, source: OpenFile) -> None:
         """Have the clip made. Others wait for it, too, so it goes on when its first user is cancelled."""
         index = self._least_used()
+        self._note(clip.number, source.key)
         try:
-            channel = await self._fleet.decoders[index].channel()
+            channel, clip.child = await self._decoder(index)
         except BaseException as error:
             self._made(clip, None)
             if isinstance(error, PortError):
@@ -193,13 +220,14 @@ class Library:
 
     def audio_lost(self) -> None:
         """Forget all clips: the audio engine that had them is gone."""
+        for clip in self._clips.values():
+            clip.lost = True
         self._clips.clear()
 
     def decoder_lost(self, index: int, how: Exit, working_on: int) -> None:
         """Mark what was open there as lost, and the file that crashed it as poisonous."""
         if how.own_fault and working_on:
-            medium = self._media.get(working_on)
-            key = medium.source.key if medium is not None else self._opening.get(working_on)
+            key = self._keys.get(working_on)
             if key is not None:
                 log.error("decoder %d died of medium %d; its file is not tried again", index, working_on)
                 self._poisoned[key] = None

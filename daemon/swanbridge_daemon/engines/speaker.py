@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from typing import Any
 
 from swanbridge_media.messages import (
     CHANNELS,
@@ -15,7 +17,9 @@ from swanbridge_media.messages import (
     FlushCapture,
     Found,
     ListSpeakers,
+    Message,
     OpenSpeaker,
+    SpeakerFact,
     SpeakerOpened,
     Speakers,
     StartCapture,
@@ -29,11 +33,18 @@ from .library import Library
 
 log = logging.getLogger(__name__)
 
+VIRTUAL = "virtual speaker"
+CRASHED = (
+    "PortAudio crashed the audio engine (%s) and is not asked again: mend the ALSA configuration "
+    "(ALSA_CONFIG_PATH, ~/.asoundrc), try it with `swanbridged doctor`, and start the daemon again"
+)
+
 
 class EngineSpeaker:
     """Implements `core.ports.Speaker`. `device` is "virtual", "default" or a device's name.
 
     With `fall_back` a device that can't be opened is replaced by the virtual one, and the log says so.
+    PortAudio may abort its process, on a broken ALSA configuration for one: then it is not asked again.
     A capture does not outlive its audio engine: it ends with what was written.
     """
 
@@ -58,6 +69,7 @@ class EngineSpeaker:
         self._fall_back = fall_back
         self.opened: SpeakerOpened | None = None
         self.problem = ""
+        self._crash = ""  # why PortAudio is not to be asked again
 
     @property
     def wanted(self) -> str:
@@ -69,7 +81,7 @@ class EngineSpeaker:
         opened = self.opened
         return {
             "device": "virtual" if opened is None else opened.device,
-            "name": "virtual speaker" if opened is None else opened.name,
+            "name": VIRTUAL if opened is None else opened.name,
             "problem": self.problem,
         }
 
@@ -79,8 +91,9 @@ class EngineSpeaker:
 
     async def engine_up(self, channel: Channel) -> None:
         """Open the chosen speaker at a new audio engine."""
+        self.opened = None
         try:
-            await self._open(channel, self._device)
+            await self._open(self._device)
         except PortError as error:
             self.problem = error.message
             log.log(
@@ -90,10 +103,28 @@ class EngineSpeaker:
                 error.message,
             )
 
-    async def _open(self, channel: Channel, device: str) -> None:
-        opened: SpeakerOpened = await channel.request(lambda rid: OpenSpeaker(rid, device, self._latency))
+    async def _open(self, device: str) -> None:
+        opened: SpeakerOpened = await self._asked(
+            lambda rid: OpenSpeaker(rid, device, self._latency), is_harmless=device == "virtual"
+        )
         self.opened, self.problem = opened, ""
         log.info("speaker: %s (%s)", opened.name, opened.device)
+
+    async def _asked(self, make: Callable[[int], Message], *, is_harmless: bool = False) -> Any:
+        """Ask the engine for something that calls PortAudio, unless that was the death of one before."""
+        if self._crash and not is_harmless:
+            raise PortError("system", self._crash)
+        channel = await self._channel()
+        child = self._fleet.audio.child
+        try:
+            return await channel.request(make)
+        except EngineGone:
+            how = await child.ended() if child is not None else None
+            if is_harmless or how is None or not how.own_fault:
+                raise
+            self._crash = self.problem = CRASHED % how
+            log.error("%s", self._crash)
+            raise PortError("system", self._crash) from None
 
     # --- the Speaker port ---------------------------------------------------------------------------------
 
@@ -154,8 +185,12 @@ class EngineSpeaker:
 
     async def devices(self) -> list[DeviceFacts]:
         """Return the speakers; what PortAudio lacks is in `problem`."""
-        channel = await self._channel()
-        answer: Speakers = await channel.request(ListSpeakers)
+        try:
+            answer: Speakers = await self._asked(ListSpeakers)
+        except PortError as error:
+            if not self._crash:
+                raise
+            answer = Speakers(0, [SpeakerFact("virtual", VIRTUAL, True)], error.message)
         if answer.problem:
             self.problem = answer.problem
         chosen = self.opened.device if self.opened is not None else "virtual"
@@ -165,7 +200,7 @@ class EngineSpeaker:
 
     async def select(self, device_id: str) -> None:
         """Use another speaker; what plays goes on there."""
-        await self._open(await self._channel(), device_id)
+        await self._open(device_id)
         self._device = device_id
 
 

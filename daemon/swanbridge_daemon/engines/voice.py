@@ -126,6 +126,9 @@ class Voice:
         if load != self._loads:
             self._release(medium, clip)
             raise PortError("file", "another source was set")
+        if (medium is not None and medium.lost) or (clip is not None and clip.lost):
+            self._release(medium, clip)
+            raise EngineGone  # while the audio engine was waited for
         self._release(self._medium, self._clip)
         self._medium, self._clip, self._duration = medium, clip, info.duration
         if info.exact:
@@ -362,6 +365,10 @@ class Voice:
                 return
             if self._revivals > REVIVALS:
                 raise EngineGone("the engine was lost again and again; see the daemon's log")
+            if self._medium is not None:
+                await self._playback.library.fate(self._medium)
+                if load != self._loads:
+                    return
             while True:
                 goal = self._seek_goal if self._seeking else self._anchor[1]
                 await self._placed(goal)
