@@ -16,7 +16,7 @@ from swanbridge_media.messages import ListSpeakers, OpenSpeaker, SpeakerOpened, 
 
 from .config import Settings
 from .core.ports import PortError
-from .engines.channel import Channel
+from .engines.channel import Channel, EngineGone
 from .engines.fleet import Fleet
 
 PATIENCE = 30.0  # seconds for one check
@@ -83,13 +83,23 @@ async def _tried(
     return channel
 
 
+def _why(error: Exception, silent: str) -> str:
+    """Say what went wrong while PortAudio was asked."""
+    if isinstance(error, EngineGone):
+        return (
+            "PortAudio crashed the audio engine: mend the ALSA configuration "
+            "(ALSA_CONFIG_PATH, /etc/asound.conf, ~/.asoundrc)"
+        )
+    return str(error) or silent
+
+
 async def _speakers(findings: list[Finding], settings: Settings, channel: Channel) -> None:
     wanted = settings.devices == "hardware"
     try:
         async with asyncio.timeout(PATIENCE):
             listed: Speakers = await channel.request(ListSpeakers)
     except (PortError, TimeoutError) as error:
-        findings.append(Finding("speakers", "fails", wanted, str(error) or "PortAudio does not answer"))
+        findings.append(Finding("speakers", "fails", wanted, _why(error, "PortAudio does not answer")))
         return
     findings.append(Finding("virtual speaker", "works", True, "needs nothing"))
     real = [one for one in listed.speakers if not one.virtual]
@@ -105,7 +115,7 @@ async def _speakers(findings: list[Finding], settings: Settings, channel: Channe
             )
     except (PortError, TimeoutError) as error:
         findings.append(
-            Finding(f"speaker {settings.speaker}", "fails", wanted, str(error) or "does not open")
+            Finding(f"speaker {settings.speaker}", "fails", wanted, _why(error, "does not open"))
         )
     else:
         text = f"{opened.name}, {opened.latency * 1000:.0f} ms latency"

@@ -20,24 +20,23 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Media:
 
 
 def running(media: Media, clock: str) -> Iterator[Wreck]:
-    """Run a daemon."""
+    """Run a daemon; it must be whole in the end."""
     with RunningDaemon(clock=clock, arguments=("--package-dir", str(media.folder.parent))) as daemon:
         wreck = Wreck(daemon, media.folder)
-        yield wreck
-        wreck.close()
+        try:
+            yield wreck
+            wreck.end_programs()
+        finally:
+            wreck.close()
 
 
 @pytest.fixture
 def wreck(media: Media) -> Iterator[Wreck]:
-    """A daemon on the system's clock; it must be whole in the end."""
-    for wreck in running(media, "real"):
-        yield wreck
-        wreck.end_programs()
+    """A daemon on the system's clock."""
+    yield from running(media, "real")
 
 
 @pytest.fixture
 def virtual_wreck(media: Media) -> Iterator[Wreck]:
-    """A daemon on the virtual clock; it must be whole in the end."""
-    for wreck in running(media, "virtual"):
-        yield wreck
-        wreck.end_programs()
+    """A daemon on the virtual clock."""
+    yield from running(media, "virtual")

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from swanbridge_media.messages import FD_STATUS
+
 from tests.services.program import Lab, Params, Program
 
 CHILDREN = frozenset({"audio", "decoder 0", "decoder 1"})
@@ -40,7 +42,9 @@ class Wreck(Lab):
         """Ask again and again; returns the seconds until it was so. Events are read meanwhile."""
         begin = time.monotonic()
         while not holds():
-            assert time.monotonic() - begin < patience, f"not so after {patience} s\n{self.daemon.log[-3000:]}"
+            assert time.monotonic() - begin < patience, (
+                f"not so after {patience} s\n{self.daemon.log[-3000:]}"
+            )
             self.run(self._turn())
         return time.monotonic() - begin
 
@@ -55,6 +59,21 @@ class Wreck(Lab):
         pid = self.processes()[label]
         end(pid, number)
         return pid
+
+    def strike_at_work(self, number: signal.Signals) -> str:
+        """Kill a decoder while it decodes; returns which."""
+        for _ in range(2000):
+            for label, pid in self.processes().items():
+                if label == "audio":
+                    continue
+                os.kill(pid, signal.SIGSTOP)  # it stays where it is while we look
+                status = Path(f"/proc/{pid}/fd/{FD_STATUS}").read_bytes()
+                if any(status):
+                    signal_and_continue(pid, number)
+                    return label
+                os.kill(pid, signal.SIGCONT)
+            self.run(self._turn())
+        raise AssertionError("no decoder was ever found at work")
 
     def back(self, label: str, former: int, patience: float = 10.0) -> float:
         """Wait until another process has the engine's place; returns the seconds that took."""
@@ -85,6 +104,18 @@ class Wreck(Lab):
         pids = set(self.processes().values())
         self.until(lambda: self.children().keys() == pids, 5.0)
         assert "Z" not in self.children().values()
+
+
+def signal_and_continue(pid: int, number: signal.Signals) -> None:
+    """Have a stopped process die of a signal before anything else, and wait for that."""
+    os.kill(pid, number)
+    descriptor = os.pidfd_open(pid)
+    try:
+        os.kill(pid, signal.SIGCONT)
+        readable, _, _ = select.select([descriptor], [], [], 10.0)
+        assert readable, f"process {pid} survived {number.name}"
+    finally:
+        os.close(descriptor)
 
 
 def end(pid: int, number: signal.Signals = signal.SIGKILL) -> None:

@@ -19,7 +19,7 @@ const part = id => document.getElementById(id);
 function element(name, text = '', className = '') {
     const made = document.createElement(name);
     made.textContent = text;
-    made.className = className;
+    if (className) made.className = className;
     return made;
 }
 

@@ -33,7 +33,7 @@ from .library import Library
 
 log = logging.getLogger(__name__)
 
-VIRTUAL = "virtual speaker"
+VIRTUAL = "Virtual speaker"
 CRASHED = (
     "PortAudio crashed the audio engine (%s) and is not asked again: mend the ALSA configuration "
     "(ALSA_CONFIG_PATH, ~/.asoundrc), try it with `swanbridged doctor`, and start the daemon again"
@@ -89,7 +89,7 @@ class EngineSpeaker:
         self._fleet.start()
         return await self._fleet.audio.channel()
 
-    async def engine_up(self, channel: Channel) -> None:
+    async def engine_up(self, _: Channel) -> None:
         """Open the chosen speaker at a new audio engine."""
         self.opened = None
         try:

@@ -316,9 +316,10 @@ class Voice:
         self._expected = [timer]
 
     def speaker_lost(self, when: float) -> None:
-        """Stand still with the speaker."""
+        """Stand still with the speaker, where it fell silent: that is noticed up to half a second later."""
         if self._sounds:
-            self._anchor = (when, self.position())
+            since, position = self._anchor
+            self._anchor = (when, max(self._floor, position + (when - since) * self._rate))
             self._stalled = True
             self._listener.starved()
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from ..core.clock import Clock, Timer
 from ..core.ports import Fault, Mixer, PortError
 from ..core.session import Session
+from .progress import CLOSEST, Progress
 
-CLOSEST = 0.015  # seconds; time updates never come closer (facts 5.1: 4 to 66 a second)
 SEEK_PATIENCE = 0.1  # seconds of playing that a seek may take before it is a `waiting`
 # Seconds. What a program did in one tick comes apart on the wire: `autoplay` set right after `src` still counts
 # though the source is open by then (facts 2.10), and a play sent along with a bad `src` is no second try.
@@ -95,9 +95,9 @@ class AudioElement:
         self._resting: float | None = 0.0  # the position while the player has none of its own
         self._source_number = 0
         self._driving = False
-        self._tick: Timer | None = None
-        self._tick_due = 0.0
-        self._last_update = -1.0
+        self._progress = Progress(
+            clock, session.time_update_interval, lambda: tell(Happening.TIME_UPDATE), self._ends_soon
+        )
 
     # --- what programs read -------------------------------------------------------------------------------
 
@@ -175,7 +175,7 @@ class AudioElement:
         self._may_autoplay = False
         if self.state is State.PLAYING:
             self._rest(State.PAUSED, self.position)
-            self._update_time()
+            self._progress.update()
             self._tell(Happening.PAUSE)
         elif self._wanted:
             self._wanted = False
@@ -299,7 +299,7 @@ class AudioElement:
         impatience: Timer | None = None
         if told and self.state is State.PLAYING:
             impatience = self._clock.call_at(self._clock.now() + SEEK_PATIENCE, lambda: self._impatient(told))
-        self._stop_ticking()
+        self._progress.stop()
         try:
             there = await self._player.seek(target)
         finally:
@@ -316,9 +316,9 @@ class AudioElement:
         if told and told == self._seek_to_tell:
             self._seek_to_tell = 0
             self.waiting = False
-            self._update_time(always=True)
+            self._progress.update(always=True)
             self._tell(Happening.SEEKED)
-        self._start_ticking()
+        self._go_on_telling()
 
     def _impatient(self, told: int) -> None:
         if told == self._seek_to_tell and self.state is State.PLAYING:
@@ -339,7 +339,7 @@ class AudioElement:
         self._resting = None
         self.waiting = False
         self._tell(Happening.PLAY)
-        self._start_ticking()
+        self._go_on_telling()
 
     # --- what the player tells ------------------------------------------------------------------------------
 
@@ -354,10 +354,10 @@ class AudioElement:
             self.state = State.PAUSED
             self._drive()
             return
-        self._stop_ticking()
+        self._progress.stop()
         self.state, self.waiting = State.ENDED, False
         self._resting = self.duration
-        self._update_time()
+        self._progress.update()
         self._tell(Happening.ENDED)
 
     def looped(self) -> None:
@@ -367,7 +367,7 @@ class AudioElement:
         """Take note that nothing sounds."""
         if self.state is State.PLAYING and not self.waiting:
             self.waiting = True
-            self._stop_ticking()
+            self._progress.stop()
             self._tell(Happening.WAITING)
 
     def fed(self) -> None:
@@ -375,7 +375,7 @@ class AudioElement:
         if self.state is State.PLAYING and self.waiting:
             self.waiting = False
             self._tell(Happening.PLAY)
-            self._start_ticking()
+            self._go_on_telling()
 
     def failed(self, fault: Fault, message: str) -> None:
         """Take note that it cannot go on."""
@@ -393,45 +393,21 @@ class AudioElement:
 
     def _let_go(self) -> None:
         self._source_number += 1
-        self._stop_ticking()
+        self._progress.stop()
         self.waiting = False
         self._player.abandon_seek()
         self._player.unload()
 
     def _rest(self, state: State, position: float) -> None:
-        self._stop_ticking()
+        self._progress.stop()
         self._player.pause()
         self.state, self.waiting = state, False
         self._resting = position
 
-    def _start_ticking(self) -> None:
-        self._stop_ticking()
-        if self.state is State.PLAYING and not self.waiting and self._session.time_update_interval > 0:
-            self._tick_due = self._clock.now() + self._session.time_update_interval
-            self._tick = self._clock.call_at(self._tick_due, self._ticked)
+    def _go_on_telling(self) -> None:
+        if self.state is State.PLAYING and not self.waiting:
+            self._progress.start()
 
-    def _stop_ticking(self) -> None:
-        if self._tick is not None:
-            self._tick.cancel()
-            self._tick = None
-
-    def _ticked(self) -> None:
-        interval = self._session.time_update_interval
+    def _ends_soon(self) -> bool:
         left = (self.duration - self.position) / self.playback_rate
-        if self.loop or not self._duration_exact or left >= CLOSEST:
-            self._update_time(always=True)
-        # else the end itself is about to tell the time
-        now = self._clock.now()
-        # A late timer does not shift the ones after it, unless it is so late that they would bunch up.
-        self._tick_due += interval
-        if self._tick_due - now < min(CLOSEST, interval):
-            self._tick_due = now + interval
-        self._tick = self._clock.call_at(self._tick_due, self._ticked)
-
-    def _update_time(self, *, always: bool = False) -> None:
-        if self._session.time_update_interval <= 0:
-            return
-        now = self._clock.now()
-        if always or now - self._last_update >= CLOSEST:
-            self._last_update = now
-            self._tell(Happening.TIME_UPDATE)
+        return self._duration_exact and not self.loop and left < CLOSEST
