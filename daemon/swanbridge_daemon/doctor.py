@@ -114,9 +114,7 @@ async def _speakers(findings: list[Finding], settings: Settings, channel: Channe
                 lambda rid: OpenSpeaker(rid, settings.speaker, settings.speaker_latency)
             )
     except (PortError, TimeoutError) as error:
-        findings.append(
-            Finding(f"speaker {settings.speaker}", "fails", wanted, _why(error, "does not open"))
-        )
+        findings.append(Finding(f"speaker {settings.speaker}", "fails", wanted, _why(error, "does not open")))
     else:
         text = f"{opened.name}, {opened.latency * 1000:.0f} ms latency"
         findings.append(Finding(f"speaker {settings.speaker}", "works", wanted, text))

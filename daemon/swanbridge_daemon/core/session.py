@@ -68,10 +68,12 @@ class Session:
 class Caller:
     """Who makes a call: the session it is bound to, if any, and what its token allows.
 
-    `app_id` is set when the token is bound to one program. `bind` is called by `session.open`.
+    `app_id` is set when the token is bound to one program. `bind` is called by `session.open`. `lend`
+    makes a session for this request alone, at the first call that needs one (`POST /rpc`).
     """
 
     scope: Scope
     session: Session | None = None
     app_id: str | None = None
     bind: Callable[[Session, int | None], None] | None = None
+    lend: Callable[[], Session] | None = None

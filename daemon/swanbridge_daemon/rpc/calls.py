@@ -76,7 +76,9 @@ class Calls:
             if session is not None and session.closed:
                 session = None
             if session is None and method.needs_session:
-                raise SessionRequired("call session.open first")
+                if caller.lend is None:
+                    raise SessionRequired("call session.open first")
+                session = caller.session = caller.lend()
             if type(raw) is list and raw:
                 raise InvalidParams("params are one object, by name")
             try:

@@ -14,7 +14,6 @@ from typing import Any
 import orjson
 from aiohttp import web
 from swanbridge_protocol import Scope
-from swanbridge_protocol.errors import SwanError
 
 from ..core.session import Caller, Session
 from ..core.tasks import Tasks
@@ -191,22 +190,17 @@ class Server:
         grant = request[GRANT]
         caller = Caller(grant.scope, app_id=grant.app_id)
         named = request.headers.get("Swanbridge-Session")
-        own: Session | None = None
         if named is not None:
             caller.session = self._session(named, grant)
+        else:
+            caller.lend = lambda: self._sessions.make(grant.app_id or "rpc")
         body = await request.read()
-        if named is None and b'"session.open"' not in body:
-            try:
-                own = caller.session = self._sessions.make(grant.app_id or "rpc")
-            except SwanError as error:
-                refused = {"jsonrpc": "2.0", "error": error.to_wire(), "id": None}
-                return web.Response(body=orjson.dumps(refused), content_type="application/json")
         try:
             answer = self._dispatcher.answer(body, caller)
             response = await answer if isinstance(answer, Coroutine) else answer
         finally:
-            if own is not None:
-                await self._sessions.end(own)
+            if named is None and caller.session is not None:
+                await self._sessions.end(caller.session)
         if response is None:
             return web.Response(status=204)
         return web.Response(body=response, content_type="application/json")
