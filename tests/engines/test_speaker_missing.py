@@ -72,7 +72,10 @@ def test_a_portaudio_that_crashes_is_asked_once_and_never_again(
         after = wreck.processes()
         for _ in range(3):
             assert [one["deviceId"] for one in program.call("device.list")["devices"]] == ["virtual"]
-            assert "PortAudio crashed" in program.refusal("device.select", kind="speaker", deviceId="default").text
+            assert (
+                "PortAudio crashed"
+                in program.refusal("device.select", kind="speaker", deviceId="default").text
+            )
         assert wreck.processes() == after
         assert wreck.daemon.log.count("the audio engine died (SIGABRT)") == 1
         program.call("device.select", kind="speaker", deviceId="virtual")

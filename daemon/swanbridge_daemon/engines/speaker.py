@@ -82,7 +82,7 @@ class EngineSpeaker:
         return {
             "device": "virtual" if opened is None else opened.device,
             "name": VIRTUAL if opened is None else opened.name,
-            "problem": self.problem if self._device != "virtual" else "",
+            "problem": self.problem if self._device != "virtual" else self._crash,
         }
 
     async def _channel(self) -> Channel:
