@@ -407,7 +407,9 @@ def test_errors_say_what_they_are_and_nothing_else(program: Program) -> None:
     assert "nobody" in error["data"]["errMsg"]
 
 
-def test_a_bad_src_and_a_play_in_one_tick_are_one_error_and_a_later_play_tries_again(program: Program) -> None:
+def test_a_bad_src_and_a_play_in_one_tick_are_one_error_and_a_later_play_tries_again(
+    program: Program,
+) -> None:
     context = program.context()
     context.set(src="/nowhere.mp3")
     context.do("play")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import mmap
 import os
@@ -69,11 +70,13 @@ class Engine:
         """Take note that it takes no requests any more."""
         self._up.clear()
 
-    def died(self) -> float:
+    def died(self, how: Exit) -> float:
         """Take note that it died; returns the seconds to wait before the next start."""
         self.went_down()
         if self._since and asyncio.get_running_loop().time() - self._since > STEADY:
             self._failures = 0
+        if not how.own_fault:
+            return BACK_OFF[1]  # somebody killed it; that says nothing about the next one
         delay = BACK_OFF[min(self._failures, len(BACK_OFF) - 1)]
         self._failures += 1
         return delay
@@ -133,17 +136,22 @@ class Fleet:
 
     async def _run_audio(self, delay: float) -> None:
         await asyncio.sleep(delay)
-        child = Child(
-            "audio",
-            FromAudio,
-            lambda message: self.on_audio(message),
-            self._audio_gone,
-            arguments=("--clock", self._clock_mode),
-            environment={**os.environ, **ONE_THREAD},
-        )
+        try:
+            child = Child(
+                "audio",
+                FromAudio,
+                lambda message: self.on_audio(message),
+                self._audio_gone,
+                arguments=("--clock", self._clock_mode),
+                environment={**os.environ, **ONE_THREAD},
+            )
+        except OSError:
+            log.exception("the audio engine can't be started; trying again in %g s", BACK_OFF[-1])
+            self._spawn(self._run_audio(BACK_OFF[-1]))
+            return
         self.audio.child = child
         for index in range(len(self.decoders)):
-            self._start_decoder(index, child)
+            self._spawn(self._run_decoder(index, 0.0, child))
         try:
             hello = await child.hello()
         except EngineGone:
@@ -152,7 +160,7 @@ class Fleet:
         self.on_audio_up(child.channel)
 
     def _audio_gone(self, how: Exit) -> None:
-        delay = self.audio.died()
+        delay = self.audio.died(how)
         if self._closing:
             return
         log.error("the audio engine died (%s); starting another", how)
@@ -169,14 +177,19 @@ class Fleet:
     async def _run_decoder(self, index: int, delay: float, audio: Child) -> None:
         await asyncio.sleep(delay)
         if audio is self.audio.child and not audio.channel.closed:
-            self._start_decoder(index, audio)
+            try:
+                self._start_decoder(index, audio)
+            except OSError:
+                log.exception("decoder %d can't be started; trying again in %g s", index, BACK_OFF[-1])
+                self._spawn(self._run_decoder(index, BACK_OFF[-1], audio))
 
     def _start_decoder(self, index: int, audio: Child) -> None:
         engine = self.decoders[index]
-        status = os.memfd_create("swanbridge-status", os.MFD_CLOEXEC)
-        os.ftruncate(status, 8)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with ours, theirs:
+        status = os.memfd_create("swanbridge-status", os.MFD_CLOEXEC)
+        with ours, theirs, contextlib.ExitStack() as stack:
+            stack.callback(os.close, status)
+            os.ftruncate(status, 8)
             self._status[index] = mmap.mmap(status, 8, prot=mmap.PROT_READ)
             audio.channel.send(AttachDecoder(index), ours.fileno())
             child = engine.child = Child(
@@ -190,7 +203,6 @@ class Fleet:
                     **ONE_THREAD,
                 },
             )
-        os.close(status)
         self._spawn(self._greet_decoder(index, child))
 
     async def _greet_decoder(self, index: int, child: Child) -> None:
@@ -204,7 +216,7 @@ class Fleet:
     def _decoder_gone(self, index: int, how: Exit, child: Child, audio: Child) -> None:
         if self._closing or self.decoders[index].child is not child:
             return
-        delay = self.decoders[index].died()
+        delay = self.decoders[index].died(how)
         status = self._status[index]
         media = int.from_bytes(status[:8], "little") if status is not None else 0
         if audio is self.audio.child and not audio.channel.closed:

@@ -35,8 +35,6 @@ from .fleet import Fleet
 from .library import Library
 from .voice import Voice
 
-NOW = 0.0005  # seconds; an edge that is due within this is told at once
-
 
 class Playback:
     """Makes voices, tells them what the audio engine says, and moves it along the virtual clock."""
@@ -135,7 +133,7 @@ class Playback:
         if isinstance(self.clock, VirtualClock):
             self.clock.reach(when)
             when = self.clock.now()  # it may stand between two frames; what begins now begins at its position
-        elif when > self.clock.now() + NOW and edge.kind in voice.HEARD:
+        elif edge.kind in voice.HEARD and when > self.clock.now() + voice.HEARD[edge.kind]:
             voice.expect(self.clock.call_at(when, lambda: voice.edge(when, edge)))
             return
         voice.edge(when, edge)

@@ -15,6 +15,7 @@ from .library import Clip, Medium
 if TYPE_CHECKING:
     from .playback import Playback
 
+EXPECTED = 8  # edges mixed and not yet heard; a device's latency holds no more of one voice
 REVIVALS = 3  # in a row without having sounded; then it fails
 
 FAULTS: dict[str, Fault] = {"file": "file", "format": "format", "network": "network", "system": "system"}
@@ -48,7 +49,9 @@ class Voice:
     may be of a moment that is still to be heard; before `_floor` the voice has not been heard at all.
     """
 
-    HEARD: ClassVar = frozenset({"ended", "starved", "fed", "looped"})  # told when heard, not when mixed
+    # What is told when it is heard, not when it is mixed, if that is so many seconds away. A device is heard long
+    # after it was fed; the virtual speaker's next block is not worth delaying a play for.
+    HEARD: ClassVar = {"ended": 0.0005, "starved": 0.0005, "fed": 0.0005, "looped": 0.0005, "started": 0.02}
 
     def __init__(self, playback: Playback, owner: int, listener: PlayerListener) -> None:
         self._playback = playback
@@ -313,7 +316,7 @@ class Voice:
 
     def expect(self, timer: Timer) -> None:
         """Keep what is to be told when it is heard, so that a pause or seek can take it back."""
-        self._expected = [timer]
+        self._expected = [*self._expected[-EXPECTED:], timer]
 
     def speaker_lost(self, when: float) -> None:
         """Stand still with the speaker, where it fell silent: that is noticed up to half a second later."""

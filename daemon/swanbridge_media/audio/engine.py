@@ -56,6 +56,7 @@ class Engine:
         self._clock = RenderedClock(self._mixer, self._voices, self._captures, self._flush_links)
         self._speakers = Speakers(self._mixer, self._captures, self._control.send, is_virtual=is_virtual)
         self._selector.register(self._speakers.wake_descriptor, selectors.EVENT_READ, _WORKER)
+        self._used_at = 0.0
         self._is_resting = True
         self._positions_at = 0.0
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
@@ -82,16 +83,15 @@ class Engine:
     def serve(self) -> None:
         """Serve until the daemon hangs up."""
         self._control.send(m.Hello(pid=os.getpid(), notes=[]))
-        is_tidy = False
         try:
             while True:
                 self._flush()
                 timeout = self._timeout()
-                ready = self._selector.select(_TIDY_AFTER if timeout is None and not is_tidy else timeout)
-                if not ready and timeout is None:
-                    self._tidy()
-                is_tidy = not ready and timeout is None
+                if timeout is not None:
+                    self._used_at = time.monotonic()
+                ready = self._selector.select(_TIDY_AFTER if timeout is None else timeout)
                 self._turn(ready)
+                self._tidy_at_rest()
         except PeerGone:
             self._captures.close()
             self._speakers.close()
@@ -189,6 +189,8 @@ class Engine:
             print(f"audio engine: a packet of the daemon is not understood: {error}", file=sys.stderr)
             return
         for message, descriptor in found:
+            if not isinstance(message, m.Ping):
+                self._used_at = time.monotonic()
             if isinstance(message, m.AttachDecoder):
                 self._attach(message, descriptor)
             elif isinstance(message, m.StartCapture):
@@ -319,9 +321,12 @@ class Engine:
                 due.append(self._speakers.now.next_wake(self._mixer.frame, now))
         return max(0.0, min(due) - time.monotonic()) if due else None
 
-    def _tidy(self) -> None:
-        gc.collect()
-        self._rows.trim()
+    def _tidy_at_rest(self) -> None:
+        """Give memory back once nothing was asked and nothing sounded for a while; the daemon's pings don't count."""
+        if self._used_at and time.monotonic() - self._used_at > _TIDY_AFTER:
+            self._used_at = 0.0
+            gc.collect()
+            self._rows.trim()
 
 
 def run(arguments: list[str]) -> int:
