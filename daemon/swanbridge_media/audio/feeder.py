@@ -81,7 +81,10 @@ class Feeder:
 
     def ask(self, voice: Voice, frames: int = CHUNK, position: float = -1.0, *, wrap: bool = False) -> None:
         """Ask for data after `end`; a clip's is there at once."""
-        frames = min(frames, RING_FRAMES - (voice.end - self.head(voice)))
+        available = voice.end - self.head(voice)
+        frames = min(frames, RING_FRAMES - available)
+        if available <= 2 * FIRST_FRAMES and not self._is_patient:
+            frames = min(frames, 2 * FIRST_FRAMES)  # many may begin at once: something soon for each of them
         voice.is_retrying = False
         if frames <= 0:
             return

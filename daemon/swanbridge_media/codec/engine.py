@@ -93,7 +93,8 @@ class Engine:
     def _work(self) -> None:
         """Do one thing: what somebody waits for first, but now and then something for those who play."""
         self._is_urgent = bool(self._requests or self._fills.seeks)
-        if self._is_urgent and self._fills.refills and self._urgent_in_a_row >= URGENT_IN_A_ROW:
+        in_a_row = 1 if self._fills.have_first_refills else URGENT_IN_A_ROW
+        if self._is_urgent and self._fills.refills and self._urgent_in_a_row >= in_a_row:
             self._urgent_in_a_row = 0
             self._fills.refill()
             return

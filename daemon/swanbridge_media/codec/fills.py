@@ -74,6 +74,11 @@ class Fills:
         """Tell whether refills wait."""
         return bool(self._first_refills or self._later_refills)
 
+    @property
+    def have_first_refills(self) -> bool:
+        """Tell whether voices wait that have only just begun."""
+        return bool(self._first_refills)
+
     def join(self, media: int) -> Waiting:
         """Know a medium, before it is made."""
         self._waiting[media] = Waiting(self, media)
