@@ -55,6 +55,8 @@ def test_the_version_is_printed() -> None:
     ("arguments", "named"),
     [
         (("--port", "x"), "--port"),
+        (("--package-dir", "/nowhere/at/all"), "--package-dir"),
+        (("--allow-origin", "null"), "--allow-origin"),
         (("--port", "65536"), "--port"),
         (("--port", "-1"), "--port"),
         (("--clock", "warped"), "--clock"),
@@ -317,3 +319,13 @@ def test_the_state_directory_is_left_clean(tmp_path: Path) -> None:
         asyncio.run(use())
     left = [path for path in (tmp_path / "state").rglob("*") if path.is_file() and path.stat().st_size]
     assert left == []
+
+
+def test_a_second_daemon_leaves_the_first_one_to_be_found() -> None:
+    with RunningDaemon() as first:
+        found = first.home / "run" / "swanbridge" / "ready.json"
+        environment = {"XDG_RUNTIME_DIR": str(first.home / "run")}
+        with RunningDaemon(environment=environment) as second:
+            assert json.loads(found.read_text())["pid"] == first.pid
+            assert "--url" in second.log
+        assert json.loads(found.read_text())["pid"] == first.pid

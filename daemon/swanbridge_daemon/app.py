@@ -22,7 +22,7 @@ from .config import SettingError, Settings, runtime_directory
 from .core.api import answers, collect
 from .core.bus import Bus
 from .core.clock import Clock, SystemClock, VirtualClock
-from .core.session import Caller
+from .core.session import Caller, Outlet
 from .core.tasks import Tasks
 from .engines.channel import Channel
 from .engines.fleet import Fleet
@@ -48,6 +48,7 @@ from .storage.wire import NetworkPolicy
 log = logging.getLogger(__name__)
 
 HERE = Path(__file__).resolve().parent
+READER_PATIENCE = 10.0  # seconds that the virtual clock waits for a program to read; then 1013, it may resume
 STOP_WITHIN = 4.5  # seconds from the signal to the end
 
 
@@ -61,6 +62,13 @@ class Daemon:
         self._tasks = Tasks()
         self._document: dict[str, Any] | None = None
         self._names = 0
+        for folder in settings.package_dir:
+            if not Path(folder).is_dir():
+                raise SettingError(f"--package-dir {folder}: there is no such directory")
+        if any(origin.lower() == "null" for origin in settings.allow_origin):
+            raise SettingError(
+                "--allow-origin null: a page without an origin is never let in; serve it over http"
+            )
         self.tokens = Tokens(_master_token(settings))
         try:
             self._storage = Storage(
@@ -192,7 +200,11 @@ class Daemon:
         found = runtime_directory() / "ready.json"
         try:
             found.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if found.parent.stat().st_uid == os.getuid():
+            if (other := _living_daemon(found)) is not None:
+                log.warning(
+                    "process %d is the daemon that the command swanbridge finds; name us by --url", other
+                )
+            elif found.parent.stat().st_uid == os.getuid():
                 _write_private(found, content)
                 self._written.append(found)
         except OSError as error:
@@ -228,9 +240,17 @@ class Daemon:
         for session in list(self._sessions.sessions.values()):
             await self._calls.quiet(session)
             if session.outlet is not None:
-                await session.outlet.drained()
+                await self._let_read(session.outlet)
         await self._sessions.settled()
         await self._playback.pending.settled()
+
+    @staticmethod
+    async def _let_read(outlet: Outlet) -> None:
+        try:
+            async with asyncio.timeout(READER_PATIENCE):
+                await outlet.drained()
+        except TimeoutError:
+            outlet.give_up()  # one program does not stop everybody's clock
 
     @answers(DISCOVER)
     def discover(self, caller: Caller, params: object) -> dict[str, Any]:
@@ -301,6 +321,16 @@ def _write_private(path: Path, content: str) -> None:
     except OSError:
         part.unlink(missing_ok=True)
         raise
+
+
+def _living_daemon(ready_file: Path) -> int | None:
+    """Return the process id in another daemon's ready file, if that process lives."""
+    try:
+        pid = int(json.loads(ready_file.read_text())["pid"])
+        os.kill(pid, 0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return pid if pid != os.getpid() else None
 
 
 def _remove_own(path: Path) -> None:

@@ -20,6 +20,16 @@ class SwanError(Exception):
         self.message = message
         self.detail = detail
 
+    @property
+    def err_code(self) -> int:
+        """`errCode` as swan spells it: the same as `code`."""
+        return self.code
+
+    @property
+    def err_msg(self) -> str:
+        """`errMsg` as swan spells it: the message."""
+        return self.message
+
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON-RPC error object."""
         data: dict[str, Any] = {"name": self.name, "errMsg": self.message}

@@ -42,9 +42,9 @@ class Segment(WireModel):
     start: Seconds
     end: Seconds
     kind: Literal["sound", "silence"]
-    rms: float | None = Field(None, description="dBFS; absent for digital silence.")
-    peak: float | None = Field(None, description="dBFS; absent for digital silence.")
-    dominant_frequency: float | None = Field(None, description="Hz; absent for silence.")
+    rms: float = Field(description="dBFS; -120 for digital silence.")
+    peak: float = Field(description="dBFS; -120 for digital silence.")
+    dominant_frequency: float = Field(description="Hz; 0 for silence.")
 
 
 class Dropout(WireModel):

@@ -71,6 +71,18 @@ def test_a_failed_call_tells_the_error_and_exits_with_1(daemon: RunningDaemon) -
     assert done.stderr.startswith('swanbridge: parameterError (202): there is no innerAudioContext "x"')
 
 
+def test_with_json_an_error_is_one_json_object_on_standard_error(daemon: RunningDaemon) -> None:
+    for arguments in (("--json", "call", "nope"), ("call", "nope", "--json")):
+        done = swanbridge(*arguments, daemon=daemon)
+        assert (done.returncode, done.stdout) == (1, "")
+        error = json.loads(done.stderr)
+        assert error.keys() == {"code", "name", "errMsg"}
+        assert (error["code"], error["name"]) == (-32601, "methodNotFound")
+        assert error["errMsg"].startswith("there is no such method")
+    absent = swanbridge("--json", "devices", daemon=None)
+    assert (absent.returncode, json.loads(absent.stderr)["name"]) == (3, "daemonNotFound")
+
+
 @pytest.mark.parametrize("params", ["{", "[]", "@missing.json"])
 def test_params_that_are_none_are_wrong_usage(daemon: RunningDaemon, params: str) -> None:
     done = swanbridge("call", "clock.now", params, daemon=daemon)

@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from swanbridge_client import Event, Swan, connect
@@ -182,25 +183,83 @@ def test_writes_of_one_tick_go_out_as_one_call_before_the_next(
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "error"),
+    ("name", "value", "sentence"),
     [
-        ("volume", 1.5, ParameterError),
-        ("playback_rate", 3, ParameterError),
-        ("start_time", -1, ParameterError),
-        ("volume", True, ArgumentError),
-        ("loop", "yes", ArgumentError),
-        ("src", None, ArgumentError),
+        ("volume", 1.5, "volume is out of range: Input should be less than or equal to 1"),
+        ("playback_rate", 3, "playbackRate is out of range: Input should be less than or equal to 2"),
+        ("start_time", -1, "startTime is out of range: Input should be greater than or equal to 0"),
+        ("volume", True, '[jsNative Argument Error]volume type error. must be "number"'),
+        ("volume", "x", '[jsNative Argument Error]volume type error. must be "number"'),
+        ("volume", None, '[jsNative Argument Error]volume type error. must be "number"'),
+        ("loop", "yes", '[jsNative Argument Error]loop type error. must be "boolean"'),
+        ("obey_mute_switch", None, '[jsNative Argument Error]obeyMuteSwitch type error. must be "boolean"'),
     ],
 )
-def test_a_value_that_no_daemon_would_take_is_refused_at_once(
-    run: Run, name: str, value: object, error: type[Exception]
+def test_a_value_that_no_daemon_would_take_is_refused_at_once_in_the_daemons_words(
+    run: Run, name: str, value: object, sentence: str
 ) -> None:
     async def body(swan: Swan) -> None:
         audio = swan.create_inner_audio_context()
         before = getattr(audio, name)
-        with pytest.raises(error, match=name.split("_")[0]):
+        with pytest.raises((ParameterError, ArgumentError)) as raised:
             setattr(audio, name, value)
+        assert (raised.value.err_code, raised.value.err_msg) == (904 if "type" in sentence else 202, sentence)
         assert getattr(audio, name) == before
+        wire_name = sentence.removeprefix("[jsNative Argument Error]").partition(" ")[0]
+        if value is not None:
+            with pytest.raises(type(raised.value)) as answered:
+                await swan.call("innerAudioContext.set", {"contextId": audio.context_id, wire_name: value})
+            assert answered.value.err_msg == sentence
+
+    run(body)
+
+
+def test_an_option_of_the_wrong_type_is_refused_in_the_words_of_the_mini_programs(run: Run) -> None:
+    async def body(swan: Swan) -> None:
+        wrong: Any = "x"
+        with pytest.raises(ArgumentError) as raised:
+            await swan.set_inner_audio_option(mix_with_other=wrong)
+        assert raised.value.err_code == 904
+        assert raised.value.err_msg == '[jsNative Argument Error]mixWithOther type error. must be "boolean"'
+
+    run(body)
+
+
+@pytest.mark.parametrize("position", ["x", None, True])
+def test_a_seek_to_no_number_raises_even_if_nobody_awaits_it(run: Run, position: Any) -> None:
+    async def body(swan: Swan) -> None:
+        audio = swan.create_inner_audio_context()
+        with pytest.raises(ArgumentError) as raised:
+            audio.seek(position)
+        assert str(raised.value) == '[jsNative Argument Error]position type error. must be "number"'
+
+    run(body)
+
+
+@pytest.mark.parametrize("value", [5, None, Path("t.wav")])
+def test_a_source_that_is_no_string_is_ignored_and_logged(
+    run: Run, value: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body(swan: Swan) -> None:
+        audio = swan.create_inner_audio_context()
+        audio.src = "/t.wav"
+        audio.src = value
+        await swan.control.clock.advance(0)
+        assert audio.src == "/t.wav"
+        objects = (await swan.control.session.snapshot()).objects["innerAudioContext"]
+        assert objects[audio.context_id]["src"] == "/t.wav"
+
+    run(body)
+    assert [(one.levelname, type(value).__name__ in one.getMessage()) for one in caplog.records] == [
+        ("ERROR", True)
+    ]
+
+
+def test_a_misspelt_property_raises(run: Run) -> None:
+    async def body(swan: Swan) -> None:
+        audio: Any = swan.create_inner_audio_context()
+        with pytest.raises(AttributeError, match="volum"):
+            audio.volum = 0.5
 
     run(body)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import swanbridge_client
 from swanbridge_client import ConnectionLost, control, inner_audio, sync, sync_control
 from swanbridge_client.demo.sounds import tone, write_wav
-from swanbridge_protocol.errors import AudioFileError, ParameterError
+from swanbridge_protocol.errors import ArgumentError, AudioFileError, ParameterError, SwanError
 from swanbridge_testing.daemon import RunningDaemon
 
 
@@ -39,6 +40,35 @@ def test_errors_are_raised_by_the_call_itself(swan: sync.Swan) -> None:
         audio.play()
     with pytest.raises(ParameterError):
         audio.volume = 2
+
+
+def test_bad_arguments_and_misspelt_properties_are_told_as_without_a_thread(
+    swan: sync.Swan, caplog: pytest.LogCaptureFixture
+) -> None:
+    audio: Any = swan.create_inner_audio_context()
+    with pytest.raises(ArgumentError, match=r'^\[jsNative Argument Error\]volume .* "number"$'):
+        audio.volume = "x"
+    with pytest.raises(ArgumentError, match=r'^\[jsNative Argument Error\]position .* "number"$'):
+        audio.seek("x")
+    with pytest.raises(AttributeError, match="foo"):
+        audio.foo = 5
+    audio.src = 5
+    assert audio.src == ""
+    assert [one.levelname for one in caplog.records] == ["ERROR"]
+
+
+def test_an_error_has_swans_own_names_too_and_they_are_read_only(swan: sync.Swan) -> None:
+    error: Any
+    for method, code in (("innerAudioContext.play", 904), ("nope", -32601)):
+        with pytest.raises(SwanError) as raised:
+            swan.call(method)
+        error = raised.value
+        assert (error.err_code, error.err_msg) == (code, str(error))
+        assert error.code == code
+        with pytest.raises(AttributeError):
+            error.err_code = 1
+    unknown = swanbridge_client.RemoteError(4711, "strange", "of tomorrow")
+    assert (unknown.err_code, unknown.err_msg) == (4711, "of tomorrow")
 
 
 def test_a_callback_may_act_but_not_wait(swan: sync.Swan, package_root: Path) -> None:

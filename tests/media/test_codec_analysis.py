@@ -154,6 +154,17 @@ def test_a_clip_is_found_across_blocks_of_a_long_capture(
     assert [round(at * 48_000) for at, _ in matches] == places
 
 
+def test_half_a_tone_beside_silence_is_no_match(
+    busy_child: DecoderChild, tones: Tones, tmp_path: Path
+) -> None:
+    assert isinstance(busy_child.open(tones.tone("wav", 1.0, rate=48_000), 1), m.MediaOpened)
+    sound, _ = busy_child.play(1, 1)
+    wave = np.zeros(48_000 * 4)
+    wave[48_000 : 48_000 + len(sound)] = sound[:, 0]
+    matches = find(busy_child, write_capture(tmp_path / "a.wav", wave), 1)
+    assert [round(at, 3) for at, _ in matches] == [1.0]
+
+
 def test_a_clip_that_is_not_open_cannot_be_found(busy_child: DecoderChild, tmp_path: Path) -> None:
     path = write_capture(tmp_path / "a.wav", np.zeros(4800))
     answer = busy_child.ask(m.FindClip(busy_child.rid(), 4711, 0.0, -1.0), path)

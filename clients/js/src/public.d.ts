@@ -220,9 +220,9 @@ export interface CaptureDescription {
         start: number;
         end: number;
         kind: 'sound' | 'silence';
-        rms?: number;
-        peak?: number;
-        dominantFrequency?: number;
+        rms: number;
+        peak: number;
+        dominantFrequency: number;
     }[];
     dropouts: { at: number; length: number }[];
 }

@@ -111,9 +111,9 @@ def _print_description(options: argparse.Namespace, description: speaker.Descrip
                 f"{one.start:.3f}",
                 f"{one.end:.3f}",
                 one.kind,
-                "" if one.rms is None else f"{one.rms:.1f} dBFS",
+                "" if one.kind == "silence" else f"{one.rms:.1f} dBFS",
                 "" if one.peak is None else f"{one.peak:.1f} dBFS",
-                "" if one.dominant_frequency is None else f"{one.dominant_frequency:.1f} Hz",
+                "" if one.kind == "silence" else f"{one.dominant_frequency:.1f} Hz",
             )
             for one in description.segments
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -17,7 +18,8 @@ from .completion import suggest
 from .errors import ConnectionRefused, DaemonNotFound
 
 EPILOG = """exit codes: 0 done; 1 the call or a step failed; 2 wrong usage; 3 no daemon was found or it refused us;
-130 interrupted. Without --url the daemon is found by its ready file ($SWANBRIDGE_READY_FILE, else ready.json in
+130 interrupted. With --json the errors behind 1 and 3 are one JSON object on standard error, {code, name, errMsg}.
+Without --url the daemon is found by its ready file ($SWANBRIDGE_READY_FILE, else ready.json in
 the user's runtime directory); `swanbridged serve` starts one."""
 
 
@@ -35,10 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except (DaemonNotFound, ConnectionRefused) as error:
-        print(f"swanbridge: {error}", file=sys.stderr)
+        _complain(options, error, str(error))
         return 3
     except SwanError as error:
-        print(f"swanbridge: {error.name} ({error.code}): {error}", file=sys.stderr)
+        _complain(options, error, f"{error.name} ({error.code}): {error}")
         return 1
     except commands.UsageError as error:
         print(f"swanbridge: {error}", file=sys.stderr)
@@ -49,6 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+
+
+def _complain(options: argparse.Namespace, error: SwanError, sentence: str) -> None:
+    if options.json:
+        told = {"code": error.code, "name": error.name, "errMsg": error.err_msg}
+        print(json.dumps(told, ensure_ascii=False), file=sys.stderr)
+    else:
+        print(f"swanbridge: {sentence}", file=sys.stderr)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 from swanbridge_protocol import Dialect, Method, SwanError
 from swanbridge_protocol.errors import BY_NAME, ArgumentError, InvalidParams, ParameterError
 
@@ -16,6 +17,8 @@ _RANGE = frozenset(
         *("literal_error", "enum"),
     }
 )
+# What swan calls the type that pydantic missed; all else is a number.
+_WORDS = {"string": "string", "bool": "boolean", "list": "Array", "dict": "object", "model": "object"}
 
 
 class ConnectionLost(SwanError):
@@ -53,11 +56,6 @@ class RemoteError(SwanError):
         self.code = code
         self.name = name
 
-    @property
-    def err_msg(self) -> str:
-        """The daemon's sentence."""
-        return self.message
-
 
 def from_wire(error: dict[str, Any]) -> SwanError:
     """Return the exception for a JSON-RPC error object."""
@@ -75,10 +73,19 @@ def from_wire(error: dict[str, Any]) -> SwanError:
 
 
 def from_validation(error: ValidationError, method: Method[Any, Any]) -> SwanError:
-    """Return what the daemon would have answered to params that it could not have taken."""
+    """Return what the daemon would have answered to params that it could not have taken (facts 1.4)."""
     first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "params"
-    sentence = f"{place}: {first['msg']}"
+    place = first["loc"]
     if method.dialect is Dialect.CONTROL:
-        return InvalidParams(sentence)
-    return ParameterError(sentence) if first["type"] in _RANGE else ArgumentError(sentence)
+        return InvalidParams(f"{'.'.join(str(part) for part in place) or 'params'}: {first['msg']}")
+    # Fields given by their Python names are told by their wire names, as the daemon would.
+    name = to_camel(str(place[0])) if place else "params"
+    kind = first["type"]
+    if kind in _RANGE:
+        return ParameterError(f"{name} is out of range: {first['msg']}")
+    if kind == "missing":
+        return ArgumentError(f"[jsNative Argument Error]{name} is required.")
+    if len(place) > 1 and isinstance(place[1], int):
+        return ArgumentError(f'[jsNative Argument Error]{name} type error, must be arrayOf "string"')
+    wanted = _WORDS.get(kind.partition("_")[0], "number")
+    return ArgumentError(f'[jsNative Argument Error]{name} type error. must be "{wanted}"')

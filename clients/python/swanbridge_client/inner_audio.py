@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from swanbridge_protocol import Method, SwanError, WireModel
 from swanbridge_protocol import inner_audio as chapter
 from swanbridge_protocol.errors import (
-    ArgumentError,
     AudioFileError,
     AudioFormatError,
     AudioNetworkError,
@@ -109,10 +108,16 @@ class InnerAudioContext(Listening):
     """One sound. Made by `Swan.create_inner_audio_context`; use it in the event loop's thread only.
 
     Writing a property sends it; writes of one tick go out as one, before the next call. Out-of-range values raise
-    `ParameterError`, wrong types `ArgumentError`. The methods return an awaitable that may be ignored: awaiting it
+    `ParameterError`, wrong types `ArgumentError`, at once; so do bad arguments of the methods. A `src` that is no
+    string is ignored and logged (facts 2.10). The methods return an awaitable that may be ignored: awaiting it
     waits until the daemon has accepted the call and raises what it answered; what happens then, events tell.
     After `destroy` writes are ignored and calls fail with `ParameterError` when awaited.
     """
+
+    __slots__ = (
+        *("__weakref__", "_awaited", "_link", "_properties"),
+        *("_state", "_streams", "_unsent", "destroyed"),
+    )
 
     def __init__(self, context_id: str, link: Link) -> None:
         super().__init__()
@@ -150,7 +155,9 @@ class InnerAudioContext(Listening):
 
     @src.setter
     def src(self, value: str) -> None:
-        if value != self.src:
+        if not isinstance(value, str):
+            log.error("%s ignored a src that is no string but %s", self.context_id, type(value).__name__)
+        elif value != self.src:
             self._write("src", value)
             self._state = self._state.model_copy(
                 update={"duration": 0.0, "current_time": 0.0, "buffered": 0.0}
@@ -245,7 +252,7 @@ class InnerAudioContext(Listening):
         return self._send(chapter.STOP)
 
     def seek(self, position: float) -> Accepted:
-        """Go to `position`, in seconds."""
+        """Go to `position`, in seconds. Raises `ArgumentError` at once if that is no number."""
         return self._send(chapter.SEEK, position=position)
 
     def destroy(self) -> Accepted:
@@ -331,9 +338,9 @@ class InnerAudioContext(Listening):
         if self.destroyed:
             return
         try:
-            if value is None:
-                raise ArgumentError(f"{name} can't be None")
-            checked = chapter.SetParams.model_validate({"context_id": self.context_id, name: value})
+            # On the wire None says "as it was", which nobody means who writes it: it is of no type.
+            given = object() if value is None else value
+            checked = chapter.SetParams.model_validate({"context_id": self.context_id, name: given})
         except ValidationError as error:
             raise from_validation(error, chapter.SET) from None
         self._properties = self._properties.model_copy(update={name: getattr(checked, name)})
@@ -358,15 +365,13 @@ class InnerAudioContext(Listening):
 
     def _send(self, method: Method[Any, Any], **fields: Any) -> Accepted:
         try:
-            if self.destroyed:
-                raise ParameterError(f"innerAudioContext {self.context_id} is destroyed")
             params = method.params(context_id=self.context_id, **fields)
-        except (ValidationError, SwanError) as error:
+        except ValidationError as error:
+            raise from_validation(error, method) from None
+        if self.destroyed:
             future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             quiet(future)
-            future.set_exception(
-                from_validation(error, method) if isinstance(error, ValidationError) else error
-            )
+            future.set_exception(ParameterError(f"innerAudioContext {self.context_id} is destroyed"))
             return Accepted(future)
         return Accepted(self._link.send(method.name, params.to_wire()))
 

@@ -20,6 +20,8 @@ NAMES = (
 class Listening:
     """Listeners add up; `on_*` returns the callback, so it serves as a decorator; `off_*()` removes all."""
 
+    __slots__ = ("_listeners",)  # and in what inherits: a misspelt property raises AttributeError
+
     def __init__(self) -> None:
         self._listeners: dict[str, list[Callable[[Any], object]]] = {name: [] for name in NAMES}
 

@@ -31,6 +31,8 @@ __all__ = ["AudioEvent", "Event", "InnerAudioContext", "Swan", "connect"]
 class InnerAudioContext(Listening):
     """One sound; see `swanbridge_client.InnerAudioContext`."""
 
+    __slots__ = ("__weakref__", "_inner", "_portal")
+
     def __init__(self, portal: Portal, inner: inner_audio.InnerAudioContext) -> None:
         super().__init__()
         self._portal = portal

@@ -117,9 +117,9 @@ def shown(description: Description) -> str:
     lines = [f"what was played, {description.duration:.3f} s:"]
     for one in description.segments:
         line = f"  {one.start:8.3f} to {one.end:8.3f} s  {one.kind}"
-        if one.rms is not None and one.kind == "sound":
+        if one.kind == "sound":
             line += f"  {one.rms:6.1f} dBFS"
-        if one.dominant_frequency is not None:
+        if one.dominant_frequency:
             line += f"  {one.dominant_frequency:8.1f} Hz"
         lines.append(line)
     lines += [f"  drop-out of {one.length * 1000:.1f} ms at {one.at:.3f} s" for one in description.dropouts]
@@ -129,7 +129,7 @@ def shown(description: Description) -> str:
 def _is_tone(segment: Segment, tone: float | None, purity: float) -> bool:
     if tone is None:
         return True
-    return segment.dominant_frequency is not None and abs(segment.dominant_frequency - tone) <= tone * purity
+    return abs(segment.dominant_frequency - tone) <= tone * purity
 
 
 def _window(between: Between, description: Description) -> Between:

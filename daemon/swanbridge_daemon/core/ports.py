@@ -217,13 +217,13 @@ class Speaker(Protocol):
     async def start_capture(self, capture: int, owner: int | None, descriptor: int) -> None:
         """Write the mix, or one owner's share, as WAV."""
 
-    async def stop_capture(self, capture: int) -> CaptureFacts:
-        """Complete the file."""
+    async def stop_capture(self, capture: int, descriptor: int) -> CaptureFacts:
+        """Complete the file. One whose engine died holds what was written until then."""
 
     def drop_capture(self, capture: int) -> None:
         """End a capture that nobody asks for any more."""
 
-    async def flush_capture(self, capture: int) -> CaptureFacts:
+    async def flush_capture(self, capture: int, descriptor: int) -> CaptureFacts:
         """Make the file readable as it is."""
 
     async def describe(self, descriptor: int) -> tuple[float, list[SegmentFacts], list[tuple[float, float]]]:

@@ -26,6 +26,9 @@ class Outlet(Protocol):
     async def drained(self) -> None:
         """Wait until everything delivered so far is with the socket."""
 
+    def give_up(self) -> None:
+        """Close: its program does not read."""
+
 
 class Family(Protocol):
     """A service's share of a session: the objects of one family."""

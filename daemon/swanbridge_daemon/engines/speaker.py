@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from swanbridge_media.messages import (
@@ -33,6 +36,7 @@ from .library import Library
 
 log = logging.getLogger(__name__)
 
+WAV_HEADER = 44  # bytes, as the audio engine writes it
 VIRTUAL = "Virtual speaker"
 CRASHED = (
     "PortAudio crashed the audio engine (%s) and is not asked again: mend the ALSA configuration "
@@ -69,6 +73,7 @@ class EngineSpeaker:
         self._fall_back = fall_back
         self.opened: SpeakerOpened | None = None
         self.problem = ""
+        self._captures: dict[int, int] = {}  # which start of the audio engine each belongs to
         self._crash = ""  # why PortAudio is not to be asked again
 
     @property
@@ -130,16 +135,32 @@ class EngineSpeaker:
 
     async def start_capture(self, capture: int, owner: int | None, descriptor: int) -> None:
         """Write the mix, or one owner's share, as WAV."""
-        channel = await self._channel()
-        await channel.request(
-            lambda rid: StartCapture(rid, capture, -1 if owner is None else owner), descriptor
-        )
+        share = -1 if owner is None else owner
+        try:
+            channel = await self._channel()
+            await channel.request(lambda rid: StartCapture(rid, capture, share), descriptor)
+        except EngineGone:  # it died just now: at the next one
+            channel = await self._channel()
+            await channel.request(lambda rid: StartCapture(rid, capture, share), descriptor)
+        self._captures[capture] = self._fleet.audio.starts
 
-    async def stop_capture(self, capture: int) -> CaptureFacts:
+    async def stop_capture(self, capture: int, descriptor: int) -> CaptureFacts:
         """Complete the file."""
-        channel = await self._channel()
-        stopped: CaptureStopped = await channel.request(lambda rid: StopCapture(rid, capture))
-        return CaptureFacts(stopped.frames, stopped.dropouts)
+        facts = await self._of_capture(partial(StopCapture, capture=capture), capture, descriptor)
+        self._captures.pop(capture, None)
+        return facts
+
+    async def _of_capture(
+        self, message: Callable[[int], StopCapture | FlushCapture], capture: int, descriptor: int
+    ) -> CaptureFacts:
+        try:
+            channel = await self._channel()
+            if self._captures.get(capture) == self._fleet.audio.starts:
+                stopped: CaptureStopped = await channel.request(message)
+                return CaptureFacts(stopped.frames, stopped.dropouts)
+        except EngineGone:
+            log.warning("capture %d ended with its engine", capture)
+        return CaptureFacts(mend_wav(descriptor), [])
 
     def drop_capture(self, capture: int) -> None:
         """End a capture that nobody asks for any more."""
@@ -147,11 +168,9 @@ class EngineSpeaker:
         if child is not None and self._fleet.audio.is_up:
             child.channel.request(lambda rid: StopCapture(rid, capture)).add_done_callback(_ignored)
 
-    async def flush_capture(self, capture: int) -> CaptureFacts:
+    async def flush_capture(self, capture: int, descriptor: int) -> CaptureFacts:
         """Make the file readable as it is."""
-        channel = await self._channel()
-        stopped: CaptureStopped = await channel.request(lambda rid: FlushCapture(rid, capture))
-        return CaptureFacts(stopped.frames, stopped.dropouts)
+        return await self._of_capture(partial(FlushCapture, capture=capture), capture, descriptor)
 
     async def describe(self, descriptor: int) -> tuple[float, list[SegmentFacts], list[tuple[float, float]]]:
         """Have a decoder look at a WAV."""
@@ -207,3 +226,12 @@ class EngineSpeaker:
 def _ignored(answer: asyncio.Future[object]) -> None:
     if not answer.cancelled() and isinstance(answer.exception(), EngineGone):
         log.debug("a capture ended with its engine")
+
+
+def mend_wav(descriptor: int) -> int:
+    """Make the header of a capture tell what the file holds; returns its frames."""
+    frames = max(0, os.fstat(descriptor).st_size - WAV_HEADER) // (2 * CHANNELS)
+    length = frames * 2 * CHANNELS
+    os.pwrite(descriptor, struct.pack("<I", WAV_HEADER - 8 + length), 4)
+    os.pwrite(descriptor, struct.pack("<I", length), WAV_HEADER - 4)
+    return frames

@@ -126,6 +126,10 @@ class Door:
             and parts.netloc.lower() == (host or "").lower()
         ):
             return None
+        if origin.lower() == "null":
+            return (
+                'origin "null" is never let in: serve the page over http and allow that with --allow-origin'
+            )
         return f'origin "{origin}" is not allowed here: start the daemon with --allow-origin {origin}'
 
     def origin_listed(self, origin: str) -> bool:

@@ -190,6 +190,11 @@ class Connection:
             self._close(WSCloseCode.TRY_AGAIN_LATER, b"too far behind; resume", LINGER), "close"
         )
 
+    def give_up(self) -> None:
+        """Close: the client does not read, and others wait for it."""
+        self._outbox.close()
+        self._overrun()
+
     async def shut(self) -> None:
         """Tell the client that the daemon stops."""
         await self._close(STOPPING, b"the daemon is stopping")

@@ -213,7 +213,11 @@ class Server:
         return found
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        named = request.headers.get("Swanbridge-Session") or request.query.get("session", "")
+        named = (
+            request.headers.get("Swanbridge-Session")
+            or request.query.get("sessionId")
+            or request.query.get("session", "")
+        )
         session = self._session(named, request[GRANT])
         last = request.headers.get("Last-Event-ID") or request.query.get("lastEventId")
         if last is not None and not (last.isascii() and last.isdecimal() and len(last) < 20):
@@ -230,6 +234,7 @@ class Server:
         stream = EventStream(session, None if last is None else int(last))
         try:
             await response.prepare(request)
+            await response.write(b": open\n\n")  # so that the reader knows before the first event
             await stream.send(response)
         except ConnectionError:
             log.debug("a reader of /events went away")

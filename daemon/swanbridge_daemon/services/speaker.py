@@ -15,6 +15,7 @@ from ..core.ports import CaptureFacts, Draft, PortError, Speaker
 from ..core.session import Caller, Session
 
 CAPTURES = 16  # of a session at once
+FLOOR = -120.0  # dBFS of digital silence: JSON has no minus infinity
 
 
 @dataclass(eq=False)
@@ -25,6 +26,10 @@ class Capture:
     draft: Draft
     file_path: str | None = None
     facts: CaptureFacts | None = None
+
+
+def _level(decibels: float | None) -> float:
+    return FLOOR if decibels is None else max(FLOOR, round(decibels, 3))
 
 
 def _translated(error: PortError) -> SwanError:
@@ -69,7 +74,8 @@ class SpeakerService:
         capture = self._capture(session, params.capture_id)
         if capture.file_path is None:
             try:
-                capture.facts = await self._speaker.stop_capture(capture.number)
+                if capture.facts is None:
+                    capture.facts = await self._speaker.stop_capture(capture.number, capture.draft.descriptor)
                 capture.file_path = capture.draft.commit()
             except PortError as error:
                 raise _translated(error) from error
@@ -102,9 +108,9 @@ class SpeakerService:
                     start=round(one.start, 6),
                     end=round(one.end, 6),
                     kind="sound" if one.sound else "silence",
-                    rms=None if one.rms is None else round(one.rms, 3),
-                    peak=None if one.peak is None else round(one.peak, 3),
-                    dominant_frequency=None if one.frequency is None else round(one.frequency, 3),
+                    rms=_level(one.rms),
+                    peak=_level(one.peak),
+                    dominant_frequency=round(one.frequency or 0.0, 3),
                 )
                 for one in segments
             ],
@@ -167,7 +173,7 @@ class SpeakerService:
     async def _facts(self, capture: Capture) -> CaptureFacts:
         if capture.facts is not None:
             return capture.facts
-        return await self._speaker.flush_capture(capture.number)
+        return await self._speaker.flush_capture(capture.number, capture.draft.descriptor)
 
     def _reopened(self, session: Session, capture: Capture) -> int:
         if capture.file_path is not None:

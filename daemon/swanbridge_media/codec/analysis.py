@@ -12,6 +12,7 @@ import os
 import struct
 from bisect import bisect
 from collections.abc import Iterator
+from itertools import pairwise
 from types import TracebackType
 from typing import Final
 
@@ -27,6 +28,7 @@ __all__ = ["CLIP_SECONDS", "Capture", "dropouts", "find", "segments"]
 FULL_SCALE: Final = 32_768
 WINDOW: Final = MIX_RATE // 100
 SILENCE: Final = FULL_SCALE * 10 ** (-60 / 20)  # a window whose peak stays below is silent
+LEAST_PART: Final = 0.01  # of the clip's mean energy; a quieter quarter proves nothing
 SHORTEST_SILENCE: Final = MIX_RATE // 20
 WAVE_START: Final = MIX_RATE // 1000  # a wave begins at zero: so little before or after it is no silence
 
@@ -256,7 +258,22 @@ def find(capture: Capture, clip: Sound, start: float, end: float) -> list[tuple[
             place = reach[0] + index
             if begin <= place < stop:
                 candidates.append((float(scores[index]), place))
-    return [(place / MIX_RATE, score) for place, score in _apart(candidates, length / 2)]
+    whole = [found for found in candidates if _is_whole(capture.samples, pattern, found[1])]
+    return [(place / MIX_RATE, score) for place, score in _apart(whole, length / 2)]
+
+
+def _is_whole(samples: Samples, pattern: npt.NDArray[np.float32], place: int) -> bool:
+    """Tell whether every quarter of a clip is there: half a tone beside silence correlates well enough else."""
+    for start, stop in pairwise(range(0, len(pattern) + 1, max(1, len(pattern) // 4))):
+        part = pattern[start:stop].astype(np.float64)
+        mono = samples[place + start : place + stop].astype(np.float64).mean(1)
+        energy = float(part @ part)
+        if energy < LEAST_PART * float(pattern @ pattern) * len(part) / len(pattern):
+            continue  # the clip itself is silent there
+        level = math.sqrt(energy * float(mono @ mono))
+        if level == 0 or float(part @ mono) / level < LEAST_SCORE / 2:
+            return False
+    return True
 
 
 def _scores(

@@ -263,12 +263,12 @@ export interface Segment {
     /** Seconds. */
     end: number;
     kind: 'sound' | 'silence';
-    /** DBFS; absent for digital silence. */
-    rms?: number;
-    /** DBFS; absent for digital silence. */
-    peak?: number;
-    /** Hz; absent for silence. */
-    dominantFrequency?: number;
+    /** DBFS; -120 for digital silence. */
+    rms: number;
+    /** DBFS; -120 for digital silence. */
+    peak: number;
+    /** Hz; 0 for silence. */
+    dominantFrequency: number;
 }
 
 /** What answered. */

@@ -70,7 +70,7 @@ async def _volume(tour: Tour) -> None:
         await tour.swan.control.clock.advance(0.5)
         await audio.destroy()
     async with tour.step("volume 0.25 is 12 dB less", capture=heard):
-        levels = [one.rms or 0.0 for one in heard.sounds]
+        levels = [one.rms for one in heard.sounds]
         expect(
             len(levels) == 2 and near(levels[1] - levels[0], QUARTER, 0.3), f"the levels are {levels} dBFS"
         )

@@ -58,8 +58,8 @@ def _picture(description: Description) -> str:
     bars = []
     for one in description.segments:
         if one.kind == "sound":
-            height = _HEIGHT * max(0.05, 1 + (one.rms if one.rms is not None else -60) / 60)
-            told = f"{one.start:.3f} s to {one.end:.3f} s, {one.dominant_frequency or 0:.0f} Hz"
+            height = _HEIGHT * max(0.05, 1 + max(-60, one.rms) / 60)
+            told = f"{one.start:.3f} s to {one.end:.3f} s, {one.dominant_frequency:.0f} Hz"
             bars.append(
                 f'<rect x="{one.start * scale:.1f}" y="{_HEIGHT - height:.1f}" height="{height:.1f}" '
                 f'width="{(one.end - one.start) * scale:.1f}"><title>{told}</title></rect>'
