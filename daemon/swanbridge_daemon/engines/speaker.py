@@ -164,6 +164,7 @@ class EngineSpeaker:
 
     def drop_capture(self, capture: int) -> None:
         """End a capture that nobody asks for any more."""
+        self._captures.pop(capture, None)
         child = self._fleet.audio.child
         if child is not None and self._fleet.audio.is_up:
             child.channel.request(lambda rid: StopCapture(rid, capture)).add_done_callback(_ignored)
@@ -175,8 +176,11 @@ class EngineSpeaker:
     async def describe(self, descriptor: int) -> tuple[float, list[SegmentFacts], list[tuple[float, float]]]:
         """Have a decoder look at a WAV."""
         self._fleet.start()
-        channel = await self._fleet.decoders[-1].channel()
-        answer: Described = await channel.request(DescribeCapture, descriptor)
+        engine = self._fleet.decoders[-1]
+        try:
+            answer: Described = await (await engine.channel()).request(DescribeCapture, descriptor)
+        except EngineGone:  # it died just now, and asking twice changes nothing
+            answer = await (await engine.channel()).request(DescribeCapture, descriptor)
         segments = [
             SegmentFacts(one.start, one.end, one.sound, one.rms, one.peak, one.frequency)
             for one in answer.segments
