@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import ValidationError
-from pydantic.alias_generators import to_camel
-from swanbridge_protocol import Dialect, Method, SwanError
-from swanbridge_protocol.errors import BY_NAME, ArgumentError, InvalidParams, ParameterError
-
-# Pydantic's kinds of "the right type, but out of range"; swan tells them by 202, the rest by 904 (facts 1.4).
-_RANGE = frozenset(
-    {
-        *("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"),
-        *("string_too_short", "string_too_long", "string_pattern_mismatch", "too_long", "too_short"),
-        *("literal_error", "enum"),
-    }
-)
-# What swan calls the type that pydantic missed; all else is a number.
-_WORDS = {"string": "string", "bool": "boolean", "list": "Array", "dict": "object", "model": "object"}
+from swanbridge_protocol import SwanError
+from swanbridge_protocol.errors import BY_NAME
 
 
 class ConnectionLost(SwanError):
@@ -70,22 +57,3 @@ def from_wire(error: dict[str, Any]) -> SwanError:
     if known is not None and known.code == code:
         return known(message, detail=data.get("detail"))
     return RemoteError(code, name, message, detail=data.get("detail"))
-
-
-def from_validation(error: ValidationError, method: Method[Any, Any]) -> SwanError:
-    """Return what the daemon would have answered to params that it could not have taken (facts 1.4)."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = first["loc"]
-    if method.dialect is Dialect.CONTROL:
-        return InvalidParams(f"{'.'.join(str(part) for part in place) or 'params'}: {first['msg']}")
-    # Fields given by their Python names are told by their wire names, as the daemon would.
-    name = to_camel(str(place[0])) if place else "params"
-    kind = first["type"]
-    if kind in _RANGE:
-        return ParameterError(f"{name} is out of range: {first['msg']}")
-    if kind == "missing":
-        return ArgumentError(f"[jsNative Argument Error]{name} is required.")
-    if len(place) > 1 and isinstance(place[1], int):
-        return ArgumentError(f'[jsNative Argument Error]{name} type error, must be arrayOf "string"')
-    wanted = _WORDS.get(kind.partition("_")[0], "number")
-    return ArgumentError(f'[jsNative Argument Error]{name} type error. must be "{wanted}"')

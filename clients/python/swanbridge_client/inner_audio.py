@@ -20,9 +20,10 @@ from swanbridge_protocol.errors import (
     AudioUnknownError,
     ParameterError,
 )
+from swanbridge_protocol.refusal import refusal
 
 from .connection import quiet
-from .errors import ConnectionLost, from_validation
+from .errors import ConnectionLost
 from .events import Event
 from .listening import NAMES, Listening
 from .reconnect import Later, Link
@@ -342,7 +343,7 @@ class InnerAudioContext(Listening):
             given = object() if value is None else value
             checked = chapter.SetParams.model_validate({"context_id": self.context_id, name: given})
         except ValidationError as error:
-            raise from_validation(error, chapter.SET) from None
+            raise refusal(error, chapter.SET.dialect) from None
         self._properties = self._properties.model_copy(update={name: getattr(checked, name)})
         self._unsent[name] = getattr(checked, name)
         if self._flush not in self._link.unflushed:
@@ -367,7 +368,7 @@ class InnerAudioContext(Listening):
         try:
             params = method.params(context_id=self.context_id, **fields)
         except ValidationError as error:
-            raise from_validation(error, method) from None
+            raise refusal(error, method.dialect) from None
         if self.destroyed:
             future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             quiet(future)

@@ -13,10 +13,11 @@ from pydantic import ValidationError
 from swanbridge_protocol import Method, SwanError, WireModel
 from swanbridge_protocol import session as chapter
 from swanbridge_protocol.errors import TooManyRequests
+from swanbridge_protocol.refusal import refusal
 
 from .connection import Connection, quiet
 from .discovery import Address
-from .errors import ConnectionLost, ConnectionRefused, DaemonNotFound, from_validation
+from .errors import ConnectionLost, ConnectionRefused, DaemonNotFound
 from .events import Event, Notifier, read_event
 
 log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ class Link:
         try:
             params = method.params(**fields)
         except ValidationError as error:
-            raise from_validation(error, method) from None
+            raise refusal(error, method.dialect) from None
         result = await self.send(method.name, params.to_wire())
         return method.result.model_validate(result)
 

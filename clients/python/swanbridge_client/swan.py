@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from swanbridge_protocol import PROTOCOL_VERSION, inner_audio
 from swanbridge_protocol import session as session_chapter
 from swanbridge_protocol.catalogue import EVENTS
+from swanbridge_protocol.refusal import refusal
 
 from .control import Control
 from .discovery import find
-from .errors import from_validation
 from .events import Event
 from .inner_audio import InnerAudioContext, InnerAudioContexts
 from .reconnect import Link
@@ -123,7 +123,7 @@ class connect:  # noqa: N801 - it reads as the verb that it is
         try:
             params = session_chapter.OpenParams(**fields)
         except ValidationError as error:
-            raise from_validation(error, session_chapter.OPEN) from None
+            raise refusal(error, session_chapter.OPEN.dialect) from None
         self._link = Link(lambda: find(url, token), params, patience=patience, looks_again=url is None)
         self._swan: Swan | None = None
 

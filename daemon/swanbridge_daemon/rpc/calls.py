@@ -9,35 +9,16 @@ from typing import Any
 from pydantic import ValidationError
 from swanbridge_protocol import Dialect, WireModel
 from swanbridge_protocol.errors import (
-    ArgumentError,
     Forbidden,
     InvalidParams,
-    ParameterError,
     SessionRequired,
     ShuttingDown,
-    SwanError,
 )
+from swanbridge_protocol.refusal import refusal
 
 from ..core.api import Answer
 from ..core.session import Caller, Session
 from .dispatch import Handler, Params
-
-OUT_OF_RANGE = frozenset(
-    {
-        "greater_than",
-        "greater_than_equal",
-        "less_than",
-        "less_than_equal",
-        "literal_error",
-        "enum",
-        "string_too_short",
-        "string_too_long",
-        "string_pattern_mismatch",
-        "too_long",
-        "too_short",
-        "finite_number",
-    }
-)
 
 
 class Calls:
@@ -84,7 +65,7 @@ class Calls:
             try:
                 params = params_model.model_validate(raw or {})
             except ValidationError as error:
-                raise (_swan_error(error) if is_swan else _control_error(error)) from None
+                raise refusal(error, method.dialect) from None
             target = session if method.needs_session else caller
             lane: Any = None
             if in_turn:
@@ -150,28 +131,3 @@ def _wire(result: Any) -> Any:
 
 async def _wired(work: Coroutine[Any, Any, Any]) -> Any:
     return _wire(await work)
-
-
-def _swan_error(error: ValidationError) -> SwanError:
-    """Word the first mistake as Baidu's own layer does (facts 1.4)."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = first["loc"]
-    name = str(place[0]) if place else "params"
-    kind = first["type"]
-    if kind in OUT_OF_RANGE:
-        return ParameterError(f"{name} is out of range: {first['msg']}")
-    if kind == "missing":
-        return ArgumentError(f"[jsNative Argument Error]{name} is required.")
-    if len(place) > 1 and isinstance(place[1], int):
-        return ArgumentError(f'[jsNative Argument Error]{name} type error, must be arrayOf "string"')
-    wanted = {"string": "string", "bool": "boolean", "list": "Array", "dict": "object", "model": "object"}
-    word = wanted.get(kind.partition("_")[0], "number")
-    return ArgumentError(f'[jsNative Argument Error]{name} type error. must be "{word}"')
-
-
-def _control_error(error: ValidationError) -> SwanError:
-    mistakes = [
-        f"{'.'.join(str(part) for part in one['loc']) or 'params'}: {one['msg']}"
-        for one in error.errors(include_url=False, include_input=False)
-    ]
-    return InvalidParams("; ".join(mistakes[:5]))
